@@ -1,0 +1,1 @@
+"""The work itself: plug-ins, steps and the plan that names them."""

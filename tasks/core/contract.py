@@ -1,0 +1,136 @@
+"""The few shapes that every module in tasks/ agrees on.
+
+Shapes: N = rows, C = classes. A *form* is how a model can be worked on: `torch` (trainable) or `onnx` (a graph).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    from torch import nn
+
+Form = Literal["torch", "onnx"]
+Facts = dict[str, JsonValue]
+
+
+class Frozen(BaseModel):
+    """Base of every object that crosses a boundary: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Params(Frozen):
+    """Base of a technique's parameter block."""
+
+
+class Rows(Protocol):
+    """An array of N rows that need not be in memory: numpy, a memory map, or rows decoded when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, *row)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, rows: Any) -> np.ndarray[Any, Any]:
+        """The rows of a slice or an integer array, as a numpy array (n, *row)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: named inputs (N, *row), `labels` (N,) int64 class ids, and an optional group id a row (N,) int64."""
+
+    inputs: Mapping[str, Rows]
+    labels: np.ndarray[Any, Any]
+    groups: np.ndarray[Any, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Preprocess(Frozen):
+    """How a client's input becomes the network's: carried from the data to the service.
+
+    `image`: a picture is decoded to `channels` (1 grey, 3 RGB), resized to (`height`, `width`), laid out (C, H, W) as
+    uint8 0..255. `array`: numbers are taken as they are. `mean` and `std` (one a channel, in the input's own units)
+    are applied *inside* the network, so that training, measuring and serving cannot differ; empty means none.
+    """
+
+    kind: Literal["image", "array"]
+    channels: int = 0
+    height: int = 0
+    width: int = 0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set. A source may leave `calibration`, `val` and `test` out: `prepare` carves them out of `train`.
+
+    Techniques and `choose` look at `val`; only `evaluate` and the gates of promotion look at `test`.
+    """
+
+    train: Split
+    classes: Sequence[str]
+    preprocess: Preprocess
+    calibration: Split | None = None
+    val: Split | None = None
+    test: Split | None = None
+    group_names: Sequence[str] = field(default=())
+
+    def split(self, name: str) -> Split:
+        """The split called `name`; an AssertionError when `prepare` has not made it yet."""
+        found = getattr(self, name)
+        assert isinstance(found, Split), f"split {name!r} is not prepared"
+        return found
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trainable model (form `torch`): the module, the `model:` block that built it, and what was changed since."""
+
+    module: nn.Module
+    arch: Mapping[str, JsonValue]
+    changes: tuple[Mapping[str, JsonValue], ...] = ()
+
+    def with_change(self, change: Mapping[str, JsonValue]) -> Network:
+        """The same network with one more structural change on record."""
+        return replace(self, changes=(*self.changes, change))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX model (form `onnx`)."""
+
+    proto: onnx.ModelProto
+
+
+class Outcome(NamedTuple):
+    """What a technique returns: a new model, and the facts for its card."""
+
+    model: Network | Graph
+    facts: Facts
+
+
+class Card(Frozen):
+    """artifacts/<name>/card.json: where a variant came from and what was done to it."""
+
+    variant: str
+    parent: str
+    technique: str
+    form: Form
+    params: dict[str, JsonValue]
+    facts: dict[str, JsonValue]

@@ -1,0 +1,125 @@
+"""What the measuring steps write under reports/ and results/: nouns, with the units in their names.
+
+Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
+"""
+
+from tasks.core.contract import Frozen
+
+
+class Interval(Frozen):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Quality(Frozen):
+    """How well a variant answers on one split.
+
+    `agreement` is the share of rows where its top class equals the reference's. `calibration_error` is the expected
+    calibration error with 15 equal-width bins (Guo et al. 2017, arXiv:1706.04599). `per_group_accuracy` is empty for
+    data without groups; a class with no rows is left out of `per_class_recall`.
+    """
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+    per_class_recall: dict[str, float]
+    per_group_accuracy: dict[str, float] = {}
+    agreement: float
+    calibration_error: float
+
+
+class Evaluation(Frozen):
+    """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file."""
+
+    variant: str
+    model_sha256: str
+    size_bytes: int
+    parameters: int
+    macs: int
+    val: Quality
+    test: Quality
+
+
+class Timing(Frozen):
+    """One variant at one thread count and batch size. `ratio` is its latency over the reference's: below 1 is faster."""
+
+    threads: int
+    batch: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    rows_per_s: float
+    calls: int
+    ratio: Interval
+
+
+class Machine(Frozen):
+    """Where a benchmark ran."""
+
+    cpu: str
+    flags: tuple[str, ...]
+    cores: int
+    load_before: float
+    load_after: float
+    versions: dict[str, str]
+
+
+class Bench(Frozen):
+    """results/bench.json."""
+
+    reference: str
+    machine: Machine
+    rounds: int
+    timings: dict[str, tuple[Timing, ...]]
+
+
+class Candidate(Frozen):
+    """One variant as `choose` sees it: its values on `val`, and by how much it misses each bound (empty: it fits)."""
+
+    values: dict[str, float]
+    gaps: dict[str, float]
+
+
+class Chosen(Frozen):
+    """results/chosen.json."""
+
+    variant: str
+    reference: str
+    prefer: str
+    front: tuple[str, ...]
+    candidates: dict[str, Candidate]
+
+
+class SummaryRow(Frozen):
+    """One line of the table at the end of a run. `accuracy` and its drop (reference minus variant) are on `test`."""
+
+    variant: str
+    parent: str
+    technique: str
+    size_bytes: int
+    accuracy: float
+    accuracy_drop: float
+    latency_ratio: Interval
+    on_front: bool
+    chosen: bool
+
+
+class Summary(Frozen):
+    """results/summary.json: the table."""
+
+    reference: str
+    chosen: str
+    threads: int
+    batch: int
+    rows: tuple[SummaryRow, ...]
+
+
+class PackageManifest(Frozen):
+    """results/package/manifest.json: every file of the package with its SHA-256, and which model plays which role."""
+
+    control: str
+    treatment: str
+    files: dict[str, str]

@@ -1,0 +1,1 @@
+"""Plug-ins: one file, one technique. The folder is the registry."""

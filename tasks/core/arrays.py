@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tasks.core.contract import Data, Preprocess, Rows, Split
+from tasks.core.artifact import read_json, write_json
+from tasks.core.contract import Data, Frozen, Preprocess, Rows, Split
 from tasks.core.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
 SPLITS = ("train", "calibration", "val", "test")
+BLOCK_BYTES = 1 << 24
+
+
+class About(Frozen):
+    """data.json: what the arrays beside it are."""
+
+    inputs: tuple[str, ...]
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    rows: dict[str, int]
+    preprocess: Preprocess
 
 
 class Picked:
@@ -43,11 +55,18 @@ class Decoded:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> Array:
-        index = np.arange(len(self))[rows]
+        index = range(len(self))[rows] if isinstance(rows, slice) else self._positions(np.asarray(rows))
         out = np.empty((len(index), *self.shape[1:]), self.dtype)
         for k, i in enumerate(index):
             out[k] = self._decode(int(i))
         return out
+
+    def _positions(self, rows: Array) -> Array:
+        """Whole-number positions 0..N-1 from positions that may count from the end, or from a mask."""
+        index = np.flatnonzero(rows) if rows.dtype == bool else np.where(rows < 0, rows + len(self), rows)
+        if len(index) and not (0 <= index.min() and index.max() < len(self)):
+            raise IndexError(f"rows {index.min()}..{index.max()} of {len(self)}")
+        return index
 
 
 def pick(split: Split, index: Array) -> Split:
@@ -63,49 +82,66 @@ def batches(split: Split, size: int) -> Iterator[tuple[dict[str, Array], Array]]
         yield {k: np.ascontiguousarray(v[rows]) for k, v in split.inputs.items()}, split.labels[rows]
 
 
-def write_data(folder: Path, data: Data, *, block: int = 1024) -> None:
-    """Write `data` under `folder` in blocks of rows, so that it may be larger than memory."""
+def block_rows(split: Split) -> int:
+    """How many rows of all inputs together take about 16 MiB; at least one."""
+    return max(1, BLOCK_BYTES // max(1, sum(v.dtype.itemsize * prod(v.shape[1:]) for v in split.inputs.values())))
+
+
+def write_data(folder: Path, data: Data, *, block: int | None = None) -> None:
+    """Write `data` under `folder`, `block` rows (None: about 16 MiB) at a time, so that memory need not hold it."""
     rows: dict[str, int] = {}
     for name in SPLITS:
         split = data.split(name)
         rows[name] = len(split)
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for key, values in split.inputs.items():
-            out = np.lib.format.open_memmap(folder / name / f"{key}.npy", "w+", values.dtype, values.shape)
-            for start in range(0, len(split), block):
-                out[start : start + block] = values[slice(start, start + block)]
-            out.flush()
-        np.save(folder / name / "labels.npy", split.labels.astype(np.int64))
+        _write_inputs(folder / name, split, block or block_rows(split))
+        np.save(folder / name / "labels.npy", split.labels.astype(np.int64), allow_pickle=False)
         if split.groups is not None:
-            np.save(folder / name / "groups.npy", split.groups.astype(np.int64))
-    about = {
-        "inputs": list(data.train.inputs),
-        "classes": list(data.classes),
-        "groups": list(data.group_names),
-        "rows": rows,
-        "preprocess": data.preprocess.model_dump(mode="json"),
+            np.save(folder / name / "groups.npy", split.groups.astype(np.int64), allow_pickle=False)
+    about = About(
+        inputs=tuple(data.train.inputs),
+        classes=tuple(data.classes),
+        groups=tuple(data.group_names),
+        rows=rows,
+        preprocess=data.preprocess,
+    )
+    write_json(folder / "data.json", about)
+
+
+def _write_inputs(folder: Path, split: Split, block: int) -> None:
+    files = {
+        key: np.lib.format.open_memmap(folder / f"{key}.npy", "w+", values.dtype, values.shape)
+        for key, values in split.inputs.items()
     }
-    (folder / "data.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    start = 0
+    for inputs, labels in batches(split, block):
+        for key, values in inputs.items():
+            files[key][start : start + len(labels)] = values
+        start += len(labels)
+    for out in files.values():
+        out.flush()
 
 
 def read_data(folder: Path) -> Data:
-    """The data set that `write_data` wrote, memory-mapped; ArtifactError when it is not there."""
+    """The data set that `write_data` wrote, memory-mapped; ArtifactError when it is not there or damaged."""
+    about = read_json(folder / "data.json", About)
+    splits = {name: _read_split(folder / name, about, about.rows[name]) for name in SPLITS}
+    return Data(**splits, classes=about.classes, preprocess=about.preprocess, group_names=about.groups)
+
+
+def _read_split(folder: Path, about: About, rows: int) -> Split:
+    inputs: dict[str, Rows] = {key: _open(folder / f"{key}.npy", rows) for key in about.inputs}
+    groups = folder / "groups.npy"
+    # Labels and groups are small: a copy in memory, so that nobody changes the file through them.
+    found = np.array(_open(groups, rows)) if groups.exists() else None
+    return Split(inputs, np.array(_open(folder / "labels.npy", rows)), found)
+
+
+def _open(path: Path, rows: int) -> Array:
     try:
-        about: Mapping[str, Any] = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(
-            f"{folder}: no prepared data; `stillroom run` (or `python -m tasks prepare`) makes it"
-        ) from None
-    splits = {}
-    for name in SPLITS:
-        inputs = {key: np.load(folder / name / f"{key}.npy", mmap_mode="r") for key in about["inputs"]}
-        groups = folder / name / "groups.npy"
-        splits[name] = Split(
-            inputs, np.load(folder / name / "labels.npy"), np.load(groups) if groups.exists() else None
-        )
-    return Data(
-        **splits,
-        classes=tuple(about["classes"]),
-        preprocess=Preprocess.model_validate(about["preprocess"]),
-        group_names=tuple(about["groups"]),
-    )
+        found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise ArtifactError(f"{path}: cannot be read ({e}); run `prepare` again") from None
+    if len(found) != rows:
+        raise ArtifactError(f"{path}: {len(found)} rows, data.json says {rows}; run `prepare` again")
+    return found

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, WithJsonSchema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,19 @@ class Frozen(BaseModel):
 
 class Params(Frozen):
     """Base of a technique's parameter block."""
+
+
+@dataclass(frozen=True)
+class ModelMarker:
+    """Marks a parameter that holds a `model:` block; see ModelChoice."""
+
+
+MODEL_SCHEMA: dict[str, JsonValue] = {"type": "object", "$comment": "a model block"}
+ModelChoice = Annotated[dict[str, JsonValue], ModelMarker(), WithJsonSchema(MODEL_SCHEMA)]
+"""A `model:` block, such as {arch: small_cnn, width: 8}, as a field of a technique's Params.
+
+The plan checks it as it checks its own `model:`: `arch` is a file of tasks/models/, the rest its own parameters.
+"""
 
 
 class Rows(Protocol):

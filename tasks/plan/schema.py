@@ -1,14 +1,33 @@
-"""The shape of every file under params/: strict, frozen, with the meaning and range of each key."""
+"""The shape of the plan and of the data's rules, and all settings together; tasks.plan.service has the other files."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, model_validator
 
 from tasks.core.contract import Frozen, Params
+from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
+__all__ = [
+    "BenchBlock",
+    "ChooseBlock",
+    "DataBlock",
+    "Expectations",
+    "Limits",
+    "Metric",
+    "ModelBlock",
+    "PlainKeys",
+    "Plan",
+    "Promotion",
+    "Rollout",
+    "Scaling",
+    "Schedule",
+    "Settings",
+    "Share",
+    "Variant",
+]
+
 Metric = Literal[
     "accuracy_drop",
     "worst_class_drop",
@@ -48,7 +67,7 @@ class Variant(Frozen):
     name: str
     parent: str = Field(description="another row, or `data` for the untrained network")
     technique: str = Field(description="a file of tasks/techniques/")
-    params: Params
+    params: SerializeAsAny[Params]
 
 
 class BenchBlock(Frozen):
@@ -61,25 +80,31 @@ class BenchBlock(Frozen):
 
 
 class ChooseBlock(Frozen):
-    """`choose:` the budget and what to prefer within it, judged on `val`. The first of bench.threads and bench.batch count."""
+    """`choose:` the budget and what to prefer within it, judged on `val`.
+
+    Latencies are those at the first of bench.threads and of bench.batch.
+    """
 
     reference: str = Field(description="the row that drops, ratios and agreement are measured against")
     at_most: dict[Metric, float] = Field(default_factory=dict, description="upper bounds; a variant must keep them all")
     prefer: Metric = Field("latency_p95_ms", description="the smallest wins")
 
 
-class Plan(Frozen):
+class PlainKeys(Frozen):
+    """The keys of params/plan.yaml that name no plug-in. All must be there: dvc.yaml reads them from the file."""
+
+    seed: int = Field(ge=0, lt=2**32, description="every random choice follows from it")
+    threads: int = Field(ge=1, le=256, description="processor threads a step; part of the plan since sums depend on it")
+    bench: BenchBlock
+    choose: ChooseBlock
+
+
+class Plan(PlainKeys):
     """params/plan.yaml, checked. `variants` has parents before children."""
 
-    seed: int = Field(0, ge=0, lt=2**32, description="every random choice follows from it")
-    threads: int = Field(
-        1, ge=1, le=256, description="processor threads a step; part of the plan since sums depend on it"
-    )
     data: DataBlock
     model: ModelBlock
     variants: dict[str, Variant]
-    bench: BenchBlock = BenchBlock()
-    choose: ChooseBlock
 
 
 class Expectations(Frozen):
@@ -97,55 +122,13 @@ class Expectations(Frozen):
     duplicate_share_max: Share = Field(1.0, description="share of a split's rows that equal an earlier row of it")
     overlap_rows_max: int = Field(0, ge=0, description="rows of val or test that also stand in train")
 
-
-class Scaling(Frozen):
-    """How many replicas the service may have, and when it gets more."""
-
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(4, ge=1)
-    target_concurrency: int = Field(8, ge=1, description="requests in flight a replica aims at")
-    target_cpu_percent: int = Field(70, ge=1, le=100)
-    cpu: str = Field("1", pattern=r"^[0-9]+m?$", description="Kubernetes CPU request, as 500m or 2")
-    memory: str = Field("1Gi", pattern=r"^[0-9]+(Mi|Gi)$", description="Kubernetes memory request")
-    scale_down_after_s: int = Field(300, ge=0)
-
-
-class Limits(Frozen):
-    """What one request may ask of the service."""
-
-    rows: int = Field(64, ge=1, description="most rows a request")
-    body_bytes: int = Field(16_000_000, ge=1024)
-    timeout_s: float = Field(10, gt=0)
-    concurrency: int = Field(64, ge=1, description="requests in flight before 429")
-
-
-class Rollout(Frozen):
-    """params/rollout.yaml: who gets which model, within what limits, on how many replicas."""
-
-    treatment_share: Share = Field(0.1, description="of users, who get the compressed model")
-    salt: str = Field("stillroom", min_length=1, description="change it to deal the users anew")
-    threads: int = Field(1, ge=1, description="ONNX Runtime threads a model")
-    workers: int = Field(1, ge=1, description="service processes")
-    limits: Limits = Limits()
-    scaling: Scaling = Scaling()
-
-
-class Promotion(Frozen):
-    """params/promotion.yaml: the gates, on `test`. A gate left out is not checked."""
-
-    at_most: dict[Literal["accuracy_drop", "worst_class_drop", "size_mb", "latency_ratio_high"], float] = Field(
-        default_factory=dict, description="`latency_ratio_high` is the upper end of the ratio's 95 % interval"
-    )
-    at_least: dict[Literal["accuracy", "agreement", "macro_f1"], Share] = Field(default_factory=dict)
-
-
-class Schedule(Frozen):
-    """params/schedule.yaml: when to run again."""
-
-    cron: str = Field(description="five fields, as for crontab")
-    timezone: str = Field("UTC", description="an IANA name")
-    workers: int = Field(2, ge=1, description="steps side by side")
-    promote: bool = Field(False, description="promote the winner by itself when every gate holds")
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.class_share_min > self.class_share_max:
+            raise ValueError(f"class_share_max of at least class_share_min, {self.class_share_min}")
+        if self.value_min is not None and self.value_max is not None and self.value_min > self.value_max:
+            raise ValueError(f"value_max of at least value_min, {self.value_min}")
+        return self
 
 
 class Settings(Frozen):

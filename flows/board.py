@@ -1,0 +1,75 @@
+"""What a run is doing right now: one state a stage, safe to write from many threads and to read from another."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+State = Literal["waiting", "running", "computed", "restored", "reused", "failed", "skipped"]
+LOGS = Path(".stillroom/logs")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stage: its state, and how long it took (so far, when it runs)."""
+
+    state: State = "waiting"
+    started: float = 0.0
+    seconds: float = 0.0
+
+
+class Board:
+    """The states of all stages of one run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self.started = time.monotonic()
+
+    def reset(self, names: list[str]) -> None:
+        """Start a new run of these stages."""
+        with self._lock:
+            self._entries = {name: Entry() for name in names}
+        self.started = time.monotonic()
+
+    def start(self, name: str) -> None:
+        """Stage `name` runs from now on."""
+        with self._lock:
+            self._entries[name] = Entry("running", time.monotonic())
+
+    def end(self, name: str, state: State) -> None:
+        """Stage `name` is done; `state` says how."""
+        with self._lock:
+            began = self._entries.get(name, Entry()).started
+            self._entries[name] = Entry(state, began, time.monotonic() - began if began else 0.0)
+
+    def entries(self) -> dict[str, Entry]:
+        """A copy of all states; a running stage's seconds count up to now."""
+        now = time.monotonic()
+        with self._lock:
+            return {
+                name: Entry("running", e.started, now - e.started) if e.state == "running" else e
+                for name, e in self._entries.items()
+            }
+
+
+def last_line(name: str, logs: Path = LOGS) -> str:
+    """The last line that a stage printed, empty when it printed none. A progress bar's redraws count as lines."""
+    lines = tail(name, 1, logs)
+    return lines[0] if lines else ""
+
+
+def tail(name: str, count: int, logs: Path = LOGS) -> list[str]:
+    """The last `count` lines of a stage's log, the empty ones left out."""
+    log = logs / f"{name}.log"
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 8192))
+        text = file.read().decode("utf-8", "replace").replace("\r", "\n")
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+
+
+BOARD = Board()
+"""The run of this process. One, because Prefect gives tasks no place to keep an object that is not a result."""

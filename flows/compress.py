@@ -1,0 +1,141 @@
+"""The plan as a Prefect flow: the very stages of dvc.yaml, side by side where they do not need each other.
+
+DVC alone decides what is current; a task asks it to reproduce one stage. A stage is submitted when everything it needs is
+done, so that one that waits never holds a place of the `workers` that could work.
+"""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, tags, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+
+from flows.board import BOARD, LOGS, State, tail
+from flows.stages import Stage, stages
+from flows.sweep import driver_tag, sweep
+from tasks.plan import load
+
+RUN_RECORD = Path(".stillroom/run.json")
+
+
+class RunFailedError(Exception):
+    """At least one stage failed; the message holds the end of each failed stage's log."""
+
+
+def died_by_signal(task: Any, run: Any, state: Any) -> bool:
+    """Whether a step was killed (out of memory, a node taken away): worth one retry, unlike an error of its own."""
+    found = re.search(r"exited with (-?\d+)", str(state.message) + str(state.data))
+    return found is not None and (int(found[1]) < 0 or int(found[1]) > 128)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    task_run_name="{stage}",
+    retries=1,
+    retry_delay_seconds=2,
+    retry_condition_fn=died_by_signal,
+)
+def reproduce(stage: str, force: bool) -> Any:
+    """Have DVC bring one stage up to date; the final state is named Reused, Restored or Computed."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    log = LOGS / f"{stage}.log"
+    began = time.time()
+    BOARD.start(stage)
+    try:
+        ran = Repo(_wait_for_lock=True).reproduce([stage], single_item=True, force=force)
+    except DvcException as e:
+        BOARD.end(stage, "failed")
+        raise RunFailedError(f"{e}: {e.__cause__}") from e
+    how: State = "computed" if log.exists() and log.stat().st_mtime >= began else "restored"
+    how = how if ran else "reused"
+    BOARD.end(stage, how)
+    return Completed(name=how.capitalize(), data=stage)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="track")
+def track() -> None:
+    """Log the run to MLflow, in a process of its own: MLflow's import alone takes seconds."""
+    BOARD.start("track")
+    done = subprocess.run([sys.executable, "-m", "tasks", "track"], check=False)
+    BOARD.end("track", "failed" if done.returncode else "computed")
+    if done.returncode:
+        raise RunFailedError("track: MLflow did not take the run:\n  " + "\n  ".join(tail("track", 8)))
+
+
+def run_stages(todo: list[Stage], workers: int, force: bool) -> list[str]:
+    """Run stages as their needs are met, at most `workers` at a time; the names that failed. Needs of those are skipped."""
+    futures: dict[str, PrefectFuture[Any]] = {}
+    waiting = {stage.name: stage for stage in todo}
+    running: set[str] = set()
+    lost: set[str] = set()  # failed, or skipped because a need is lost
+    failed: list[str] = []
+    while waiting or running:
+        for name, stage in list(waiting.items()):
+            if lost.intersection(stage.needs):
+                lost.add(name)
+                BOARD.end(name, "skipped")
+                del waiting[name]
+            elif len(running) < workers and all(n in futures and n not in running for n in stage.needs):
+                futures[name] = reproduce.submit(name, force, wait_for=[futures[n] for n in stage.needs])
+                running.add(name)
+                del waiting[name]
+        for name in [n for n in running if futures[n].state.is_final()]:
+            running.remove(name)
+            if not futures[name].state.is_completed():
+                failed.append(name)
+                lost.add(name)
+        time.sleep(0.05)
+    return failed
+
+
+def record() -> None:
+    """Write down how each stage of this run went, for `track` and for benchmarks."""
+    about = {
+        "flow_run_id": str(runtime.flow_run.id),
+        "flow_run_name": str(runtime.flow_run.name),
+        "flow_run_url": str(runtime.flow_run.ui_url or ""),
+        "stages": {n: {"state": e.state, "seconds": round(e.seconds, 3)} for n, e in BOARD.entries().items()},
+    }
+    RUN_RECORD.parent.mkdir(exist_ok=True)
+    RUN_RECORD.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+@flow(name="compress", retries=0, persist_result=False)
+def compress(workers: int = 2, force: bool = False) -> None:
+    """Bring the whole plan up to date; RunFailedError names what failed. What was finished stays finished."""
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    os.environ["STILLROOM_DRIVER"] = str(os.getpid())
+    os.environ["STILLROOM_LOGS"] = str(LOGS)
+    todo = stages(load().plan)
+    BOARD.reset([*(stage.name for stage in todo), "track"])
+    sweep()
+    failed = run_stages(todo, workers, force)
+    record()
+    if failed:
+        BOARD.end("track", "skipped")
+        lines = [f"{name} failed:\n  " + "\n  ".join(tail(name, 12) or ["no log"]) for name in failed]
+        raise RunFailedError("\n".join(lines))
+    track()
+    record()
+
+
+def run(workers: int, force: bool) -> None:
+    """Run the flow with a tag that lets a later run see whether this process is still alive."""
+    with tags(driver_tag()):
+        compress(workers=workers, force=force)
+
+
+if __name__ == "__main__":
+    run(workers=2, force=False)

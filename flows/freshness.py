@@ -1,0 +1,42 @@
+"""Which rows of the plan are current and which would be computed: asked of DVC, without running anything."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from flows.stages import stages
+from tasks.plan import Plan
+
+
+def reasons(plan: Plan) -> dict[str, str]:
+    """Why each stage would run, in a few words; a current stage has no entry. A stage after a stale one is stale too."""
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    from dvc.repo import Repo
+
+    status: dict[str, Any] = Repo().status()
+    found: dict[str, str] = {}
+    for stage in stages(plan):
+        if stage.name in status:
+            found[stage.name] = ", ".join(dict.fromkeys(words(status[stage.name]))) or "changed"
+        stale = [need for need in stage.needs if need in found]
+        if stale and (stage.name not in found or found[stage.name].startswith("needs")):
+            found[stage.name] = f"after {stale[0]}"
+    return found
+
+
+def words(changes: list[Any]) -> Iterator[str]:
+    """DVC's nested description of what changed, flattened to phrases such as `variants.student changed`."""
+    for change in changes:
+        if isinstance(change, str):
+            yield change
+            continue
+        for kind, what in change.items():
+            for path, how in what.items():
+                if isinstance(how, dict):
+                    yield from (f"{key} {state}" for key, state in how.items())
+                elif kind == "changed outs":
+                    yield "not built yet" if how == "deleted" else f"{path} {how}"
+                elif how == "deleted":
+                    yield f"needs {path}"
+                else:
+                    yield f"{path} {how}"

@@ -1,0 +1,141 @@
+"""Put `retrain` on its schedule: a process work pool and one deployment on a running Prefect API.
+
+Registering again updates the same deployment: Prefect keys it by flow and name and replaces its schedules and the runs
+that they had planned. Settings count when Prefect is imported, hence the imports inside the functions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console
+
+from flows.environment import quiet
+from tasks.core.errors import StillroomError
+from tasks.plan.schema import Schedule, Settings
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+POOL = "stillroom"
+NAME = "retrain/nightly"
+DEFAULT_API = "http://127.0.0.1:4200/api"
+ANSWER_WITHIN_S = 10
+
+
+class NoApiError(StillroomError):
+    """No Prefect API answers where the deployment should go."""
+
+
+class Registered(NamedTuple):
+    """What `register` left on the server."""
+
+    id: str
+    name: str
+    next_runs: tuple[datetime, ...]
+    worker_command: str
+
+
+def api_url() -> str:
+    """The Prefect API to register with: `PREFECT_API_URL`, else the one that `stillroom ui` starts.
+
+    Raises:
+        NoApiError: it does not answer its health check.
+    """
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/") or DEFAULT_API
+    try:
+        with urlopen(f"{url}/health", timeout=ANSWER_WITHIN_S):
+            return url
+    except (URLError, OSError, ValueError) as e:
+        raise NoApiError(
+            f"PREFECT_API_URL: no Prefect API answers at {url} ({getattr(e, 'reason', e)}). Start one with "
+            "`stillroom ui` or `prefect server start`, or give the address of one that runs (it ends in /api)."
+        ) from e
+
+
+def next_runs(schedule: Schedule, count: int = 3) -> tuple[datetime, ...]:
+    """The next `count` times the schedule fires, in its own time zone, by the scheduler's own arithmetic."""
+    import asyncio
+
+    from prefect.server.schemas.schedules import CronSchedule
+
+    return tuple(asyncio.run(CronSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(count)))
+
+
+def deployment(schedule: Schedule, checkout: Path) -> dict[str, Any]:
+    """The deployment as Prefect's API takes it: what to run, where, when, and never twice at once."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.retrain import retrain
+
+    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+    not_the_workers_own = ("PREFECT_HOME", "PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_EPHEMERAL_ENABLED")
+    environment = {key: value for key, value in quiet().items() if key not in not_the_workers_own}
+    return {
+        "name": NAME.partition("/")[2],
+        "description": retrain.__doc__,
+        "tags": ["stillroom"],
+        "entrypoint": "flows/retrain.py:retrain",
+        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(checkout)}}],
+        "work_pool_name": POOL,
+        "job_variables": {"env": {**environment, "PYTHONPATH": str(checkout)}},
+        "schedules": [DeploymentScheduleCreate(schedule=cron)],
+        "parameters": {"workers": schedule.workers, "promote_winner": schedule.promote},
+        "parameter_openapi_schema": parameter_schema(retrain).model_dump(exclude_unset=True),
+        "enforce_parameter_schema": True,
+        "concurrency_limit": 1,
+        "paused": False,
+    }
+
+
+def ensure_pool(client: SyncPrefectClient) -> None:
+    """Create the process work pool unless it is there; one that a person has changed stays as it is."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+def register(settings: Settings) -> Registered:
+    """Create or update the deployment `retrain/nightly` from `settings.schedule`, and say when it runs next.
+
+    Raises:
+        NoApiError: no Prefect API answers.
+    """
+    url = api_url()
+    os.environ.update({**quiet(), "PREFECT_API_URL": url})
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        ensure_pool(client)
+        flow_id = client.create_flow_from_name(NAME.partition("/")[0])
+        made = client.create_deployment(flow_id=flow_id, **deployment(settings.schedule, Path.cwd()))
+    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
+    worker = f"PREFECT_API_URL={url} {prefect} worker start --pool {POOL}"
+    registered = Registered(str(made), NAME, next_runs(settings.schedule), worker)
+    show(registered, settings.schedule)
+    return registered
+
+
+def show(registered: Registered, schedule: Schedule) -> None:
+    """Print the deployment's name, its next fire times and the command that starts a worker for it."""
+    console = Console()
+    console.print(f"[bold]{registered.name}[/] is registered: {schedule.cron!r} in {schedule.timezone}, next at")
+    for when in registered.next_runs:
+        console.print(f"  {when:%Y-%m-%d %H:%M %Z}")
+    console.print("It runs while a worker does; start one with")
+    console.print(f"  {registered.worker_command}", soft_wrap=True, highlight=False)

@@ -1,0 +1,131 @@
+"""What a person sees in the terminal: the tree of variants, a run as it goes, and the table at its end."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from flows.board import Board, Entry, last_line
+from tasks.core.results import Summary
+from tasks.plan import Plan
+
+JOINS = ("bench", "choose", "package", "report", "track")
+STYLE = {
+    "waiting": ("·", "dim"),
+    "running": ("▶", "bold cyan"),
+    "computed": ("✔", "green"),
+    "restored": ("↺", "blue"),
+    "reused": ("=", "blue"),
+    "failed": ("✘", "bold red"),
+    "skipped": ("-", "yellow"),
+}
+
+
+def tree(plan: Plan, label: Mapping[str, Text]) -> Tree:
+    """The plan's variants as a tree under `data`; `label` gives each row's line by its name."""
+    root = Tree(Text(f"data: {plan.data.source}", style="bold"))
+    if "data" in label:
+        root.label = label["data"]
+    nodes = {"data": root}
+    for row in plan.variants.values():
+        nodes[row.name] = nodes[row.parent].add(label[row.name])
+    return root
+
+
+def plan_tree(plan: Plan, reasons: Mapping[str, str]) -> Tree:
+    """The tree with each row's state: current, or stale and why."""
+
+    def state(*names: str) -> Text:
+        why = next((reasons[name] for name in names if name in reasons), None)
+        return Text("current", "green") if why is None else Text(f"stale: {why}", "yellow")
+
+    label = {"data": Text(f"data: {plan.data.source}  ").append(state("prepare"))}
+    for row in plan.variants.values():
+        label[row.name] = Text(f"{row.name}  ", "bold").append(f"{row.technique}  ", "not bold")
+        label[row.name].append(state(f"build@{row.name}", f"evaluate@{row.name}"))
+    return tree(plan, label)
+
+
+def stage_text(word: str, entry: Entry) -> Text:
+    """One stage in a few characters: mark, verb and how long it took."""
+    mark, style = STYLE[entry.state]
+    took = f" {entry.seconds:.0f}s" if entry.state in ("running", "computed", "failed") else ""
+    return Text(f"{mark} {word}{took}  ", style)
+
+
+def board_view(plan: Plan, board: Board) -> RenderableType:
+    """The whole run at this moment."""
+    entries = board.entries()
+    none = Entry()
+    label = {
+        "data": Text(f"data: {plan.data.source}  ", "bold").append(stage_text("prepare", entries.get("prepare", none)))
+    }
+    for row in plan.variants.values():
+        line = Text(f"{row.name}  ", "bold").append(f"{row.technique}  ", "not bold dim")
+        for verb in ("build", "evaluate"):
+            line.append(stage_text(verb, entries.get(f"{verb}@{row.name}", none)))
+        label[row.name] = line
+    joins = Text()
+    for name in JOINS:
+        joins.append(stage_text(name, entries.get(name, none)))
+    now = [Text(f"  {name}: {last_line(name)[:100]}", "cyan") for name, e in entries.items() if e.state == "running"]
+    done = sum(e.state not in ("waiting", "running") for e in entries.values())
+    clock = Text(f"{done} of {len(entries)} steps, {time.monotonic() - board.started:.0f} s", "dim")
+    return Group(tree(plan, label), joins, *now, clock)
+
+
+@contextmanager
+def follow(console: Console, plan: Plan, board: Board) -> Iterator[None]:
+    """Show the board while the body runs: live in a terminal; elsewhere as it stands at the end."""
+    if not console.is_terminal:
+        yield
+        console.print(board_view(plan, board))
+        return
+    with Live(console=console, get_renderable=lambda: board_view(plan, board), refresh_per_second=4, transient=False):
+        yield
+
+
+def counts(board: Board) -> str:
+    """`3 computed, 14 reused`, in a fixed order; what did not occur is left out."""
+    states = [e.state for e in board.entries().values()]
+    return ", ".join(f"{states.count(s)} {s}" for s in STYLE if s in states)
+
+
+def table(summary: Summary) -> Table:
+    """The numbers of a run: one line a variant, the chosen one marked."""
+    columns = (
+        "variant",
+        "parent",
+        "technique",
+        "size",
+        "accuracy",
+        "drop",
+        "latency ratio (95 % interval)",
+        "front",
+        "chosen",
+    )
+    found = Table(
+        title=f"test accuracy; latency over {summary.reference}'s, {summary.threads} thread, batch {summary.batch}"
+    )
+    for name in columns:
+        found.add_column(name, justify="right" if name in ("size", "accuracy", "drop") else "left")
+    for row in summary.rows:
+        ratio = row.latency_ratio
+        found.add_row(
+            row.variant,
+            row.parent,
+            row.technique,
+            f"{row.size_bytes / 1e3:,.1f} kB",
+            f"{row.accuracy:.2%}",
+            f"{row.accuracy_drop * 100:+.2f} pt",
+            f"{ratio.value:.2f}x  ({ratio.low:.2f} to {ratio.high:.2f})",
+            "yes" if row.on_front else "",
+            "◀ chosen" if row.chosen else "",
+            style="bold green" if row.chosen else None,
+        )
+    return found

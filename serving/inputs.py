@@ -1,0 +1,121 @@
+"""From a client's JSON to the network's array, refusing what does not fit with a message that names the fault.
+
+A row is nested lists of numbers, of the network's own shape (or without the channel axis where there is one channel),
+or, for pictures, {"image_base64": "..."} with a PNG or JPEG of any size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serving.picture import picture
+from serving.refusal import Refused, kind_of
+from serving.shapes import Preprocess
+
+Array = np.ndarray[Any, Any]
+KEYS = ("inputs", "user_id")
+IMAGE_KEY = "image_base64"
+USER_ID_MAX = 256
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that can be answered: the rows (N, *row), and who asks."""
+
+    rows: Array
+    user_id: str | None
+
+
+def read(body: bytes, preprocess: Preprocess, *, rows_max: int) -> Asked:
+    """Read a whole request body; Refused names what is wrong with it and what is allowed."""
+    if not body:
+        raise Refused('body: empty; allowed: {"inputs": [row, ...], "user_id": "..."}', 400)
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as e:
+        raise Refused(f"body: not JSON: {e}", 400) from None
+    if not isinstance(asked, dict):
+        raise Refused(f'body: is {kind_of(asked)}; allowed: an object, {{"inputs": [row, ...], "user_id": "..."}}')
+    for key in asked:
+        if key not in KEYS:
+            close = get_close_matches(key, KEYS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise Refused(f"{key[:80]!r}: unknown key; allowed: {', '.join(KEYS)}{hint}")
+    return Asked(_rows(asked.get("inputs"), preprocess, rows_max), _user(asked.get("user_id")))
+
+
+def _user(user_id: Any) -> str | None:
+    if user_id is None:
+        return None
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= USER_ID_MAX:
+        found = f"{len(user_id)} characters" if isinstance(user_id, str) else kind_of(user_id)
+        raise Refused(f"user_id: is {found}; allowed: a string of 1 to {USER_ID_MAX} characters, or none")
+    return user_id
+
+
+def _rows(inputs: Any, preprocess: Preprocess, rows_max: int) -> Array:
+    if not isinstance(inputs, list):
+        found = "missing" if inputs is None else f"is {kind_of(inputs)}"
+        raise Refused(f"inputs: {found}; allowed: a list of 1 to {rows_max} rows")
+    if not 1 <= len(inputs) <= rows_max:
+        raise Refused(f"inputs: has {len(inputs)} rows; allowed: 1 to {rows_max} a request")
+    (wanted,) = preprocess.inputs.values()
+    if not any(isinstance(row, dict) for row in inputs):
+        try:
+            together = np.asarray(inputs)
+        except (ValueError, OverflowError):
+            together = None  # rows that differ: the loop below finds which one is at fault
+        if together is not None and together.shape[1:] == wanted.shape and together.dtype.kind in "iuf":
+            return _cast(together, wanted.dtype)
+    return np.stack([_row(row, f"inputs[{i}]", preprocess) for i, row in enumerate(inputs)])
+
+
+def _row(row: Any, at: str, preprocess: Preprocess) -> Array:
+    (wanted,) = preprocess.inputs.values()
+    image = preprocess.kind == "image"
+    if isinstance(row, dict):
+        if not image:
+            raise Refused(f"{at}: is an object; allowed: lists of numbers of shape {wanted.shape}")
+        if set(row) != {IMAGE_KEY}:
+            raise Refused(f'{at}: has keys {sorted(row)[:5]}; allowed: {{"{IMAGE_KEY}": "..."}}')
+        return picture(row[IMAGE_KEY], f"{at}.{IMAGE_KEY}", preprocess)
+    if not isinstance(row, list):
+        also = f' or {{"{IMAGE_KEY}": "..."}}' if image else ""
+        raise Refused(f"{at}: is {kind_of(row)}; allowed: lists of numbers of shape {wanted.shape}{also}")
+    try:
+        values = np.asarray(row)
+    except (ValueError, OverflowError):
+        raise Refused(f"{at}: lists of unequal length; allowed: shape {wanted.shape}") from None
+    if values.size and values.dtype.kind not in "iuf":
+        raise Refused(f"{at}: holds something that is not a number; allowed: numbers of shape {wanted.shape}")
+    if image and preprocess.channels == 1 and values.shape == wanted.shape[1:]:
+        values = values[None]
+    if values.shape != wanted.shape:
+        flat = f" or {wanted.shape[1:]}" if image and preprocess.channels == 1 else ""
+        raise Refused(f"{at}: shape {values.shape}; allowed: {wanted.shape}{flat}")
+    return np.asarray(_cast(values[None], wanted.dtype, at)[0])
+
+
+def _cast(values: Array, dtype: str, at: str = "") -> Array:
+    """Rows (N, *row) as `dtype`, losing nothing: no NaN or infinity, nothing out of range, no fraction cut off."""
+    target = np.dtype(dtype)
+    whole = target.kind in "iu"
+    least, most = (
+        (np.iinfo(target).min, np.iinfo(target).max) if whole else (-np.finfo(target).max, np.finfo(target).max)
+    )
+    good = (values >= least) & (values <= most)  # false for NaN
+    if whole and values.dtype.kind == "f":
+        good &= np.floor(values) == values
+    if not good.all():
+        first = tuple(int(i) for i in np.argwhere(~good)[0])
+        name = at or f"inputs[{first[0]}]"
+        place = "".join(f"[{i}]" for i in first[1:])
+        allowed = f"whole numbers from {least} to {most}" if whole else f"finite {target} numbers"
+        raise Refused(f"{name}{place}: {values[first]}; allowed: {allowed}")
+    cast: Array = values.astype(target)
+    return cast

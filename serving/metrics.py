@@ -1,0 +1,34 @@
+"""What Prometheus can read at /metrics, beside BentoML's own figures.
+
+One worker is one process, so only kinds that prometheus_client can add up over processes are used; `Info` is not one,
+hence a gauge that is always 1. BentoML's buckets start at 5 ms, too coarse for small models.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+REQUESTS = Counter(
+    "stillroom_requests",
+    "Answers of /predict. `variant` is control or treatment, or none where the request was refused before that.",
+    ("variant", "status"),
+)
+ROWS = Counter("stillroom_rows", "Rows answered.", ("variant",))
+DURATION = Histogram(
+    "stillroom_request_duration_seconds",
+    "From the whole body being there to the answer being ready, for answered requests.",
+    ("variant",),
+    buckets=SECONDS,
+)
+INFERENCE = Histogram(
+    "stillroom_inference_duration_seconds", "The network alone, one call.", ("variant",), buckets=SECONDS
+)
+MODEL = Gauge(
+    "stillroom_model_info",
+    "Always 1: which model plays which role.",
+    ("variant", "model", "sha256"),
+    multiprocess_mode="max",
+)
+SHARE = Gauge("stillroom_treatment_share", "Share of users who get the treatment.", multiprocess_mode="max")

@@ -1,0 +1,112 @@
+"""The OpenAPI document of one package: what its own rows look like, and every answer there is."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from serving.package import ROLES, Package
+
+Json = dict[str, Any]
+NUMBERS_MAX = 256  # in an example that a person reads
+BLACK_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="  # 1 x 1
+
+
+def document(package: Package) -> Json:
+    """OpenAPI 3.0.3 for /predict, /info and the probes."""
+    paths: Json = {
+        "/predict": {"post": _predict(package)},
+        "/info": {"get": _get("The models, the split, the limits.", "application/json")},
+        "/livez": {"get": _get("200 while the process lives.", "text/plain")},
+        "/readyz": {"get": _get("200 once both models are loaded and tried.", "text/plain")},
+        "/metrics": {"get": _get("Prometheus metrics.", "text/plain")},
+    }
+    title = f"Stillroom: {package.name('control')} and {package.name('treatment')}"
+    return {"openapi": "3.0.3", "info": {"title": title, "version": package.sha256("treatment")[:12]}, "paths": paths}
+
+
+def example(package: Package) -> Json:
+    """A request body that is answered: one row of zeros, or a black picture where that would be too long to read."""
+    (wanted,) = package.preprocess.inputs.values()
+    if package.preprocess.kind == "image" and prod(wanted.shape) > NUMBERS_MAX:
+        return {"inputs": [{"image_base64": BLACK_PNG}], "user_id": "u1"}
+    row: Any = 0 if wanted.dtype.startswith(("int", "uint")) else 0.0
+    for length in reversed(wanted.shape):
+        row = [row] * length
+    return {"inputs": [row], "user_id": "u1"}
+
+
+def _predict(package: Package) -> Json:
+    limits = package.rollout.limits
+    (wanted,) = package.preprocess.inputs.values()
+    number: Json = {"type": "integer" if wanted.dtype.startswith(("int", "uint")) else "number"}
+    row = number
+    for length in reversed(wanted.shape):
+        row = {"type": "array", "items": row, "minItems": length, "maxItems": length}
+    rows = [row]
+    if package.preprocess.kind == "image":
+        if package.preprocess.channels == 1:
+            rows.append(row["items"])
+        picture: Json = {"type": "string", "format": "byte", "description": "a PNG or JPEG file of any size"}
+        rows.append(_object({"image_base64": picture}, ["image_base64"]))
+    user: Json = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 256,
+        "nullable": True,
+        "description": "the same user always gets the same variant; without one the control answers",
+    }
+    inputs: Json = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": {"anyOf": rows}}
+    header: Json = {
+        "name": "X-Stillroom-Variant",
+        "in": "header",
+        "description": "for testers: overrides the split",
+        "schema": {"type": "string", "enum": list(ROLES)},
+    }
+    refusals = {
+        "400": "The body is empty or not JSON.",
+        "413": f"The body is longer than {limits.body_bytes} bytes.",
+        "415": "The body is not declared as application/json.",
+        "422": "A key, a shape, a type or a value does not fit; the message says where and what is allowed.",
+        "429": "Too many requests at once; try again.",
+        "504": f"No answer within {limits.timeout_s} seconds.",
+    }
+    body = _object({"inputs": inputs, "user_id": user}, ["inputs"])
+    error = _object({"error": {"type": "string"}}, ["error"])
+    return {
+        "operationId": "predict",
+        "description": f"Classify 1 to {limits.rows} rows.",
+        "parameters": [header],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body, "example": example(package)}},
+        },
+        "responses": {
+            "200": {"description": "One label and one probability a class, a row.", "content": _json(_answer(package))},
+            **{status: {"description": text, "content": _json(error)} for status, text in refusals.items()},
+        },
+    }
+
+
+def _answer(package: Package) -> Json:
+    share: Json = {"type": "number", "minimum": 0, "maximum": 1}
+    row: Json = {"type": "array", "items": share, "minItems": len(package.labels), "maxItems": len(package.labels)}
+    properties: Json = {
+        "variant": {"type": "string", "enum": list(ROLES)},
+        "model": {"type": "string", "enum": sorted({package.name(role) for role in ROLES})},
+        "labels": {"type": "array", "items": {"type": "string", "enum": list(package.labels)}},
+        "probabilities": {"type": "array", "items": row},
+    }
+    return _object(properties, list(properties))
+
+
+def _object(properties: Json, required: list[str]) -> Json:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _get(description: str, media_type: str) -> Json:
+    return {"responses": {"200": {"description": description, "content": {media_type: {}}}}}

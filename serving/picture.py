@@ -1,0 +1,48 @@
+"""A client's picture file as the network's array."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from serving.refusal import Refused, kind_of
+from serving.shapes import Preprocess
+
+PIXELS_MAX = 50_000_000  # of one picture: a small file can unpack into a very large one
+
+
+def picture(text: Any, at: str, preprocess: Preprocess) -> np.ndarray[Any, Any]:
+    """A base64 PNG or JPEG as (C, H, W) uint8, grey or RGB, resized as the training data were."""
+    if not isinstance(text, str):
+        raise Refused(f"{at}: is {kind_of(text)}; allowed: a string, the base64 of a PNG or JPEG file")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(f"{at}: not base64; allowed: the base64 of a PNG or JPEG file") from None
+    opened = _open(content, at)
+    if opened.size != (preprocess.width, preprocess.height):
+        opened = opened.resize((preprocess.width, preprocess.height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(opened.convert("L" if preprocess.channels == 1 else "RGB"))
+    return pixels[None] if preprocess.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _open(content: bytes, at: str) -> Image.Image:
+    """The decoded picture, in a mode that resizing does not spoil: the steps that the training data went through."""
+    try:
+        opened: Image.Image = Image.open(BytesIO(content), formats=("PNG", "JPEG"))
+        if opened.width * opened.height > PIXELS_MAX:
+            raise Refused(f"{at}: {opened.width} x {opened.height} pixels; allowed: {PIXELS_MAX} pixels")
+        opened.load()
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError):
+        raise Refused(f"{at}: not a readable PNG or JPEG file") from None
+    if opened.mode[0] in "IF":
+        raise Refused(f"{at}: more than 8 bits a channel (mode {opened.mode}); allowed: 8")
+    return opened if opened.mode in ("L", "RGB") else opened.convert("L" if opened.mode == "1" else "RGB")

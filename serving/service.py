@@ -1,0 +1,49 @@
+"""The BentoML service: both models in one worker, routed in process.
+
+    STILLROOM_PACKAGE=results/package BENTOML_HOME=.stillroom/bentoml \\
+        python -m bentoml serve serving.service:Stillroom --host 127.0.0.1 --port 3000
+
+Every running server needs a BENTOML_HOME of its own: a starting server deletes the metrics of any other that shares it.
+The package is verified when this module is imported, so a changed file stops the start and not a request.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+
+import bentoml
+
+from serving import package as packages
+from serving.engine import Engine
+from serving.metrics import SECONDS
+from serving.web import Web
+
+try:
+    PACKAGE = packages.read(packages.folder())
+except packages.PackageError as e:
+    raise SystemExit(f"stillroom: {e}") from None  # the message alone, not BentoML's traceback around it
+
+WEB = Web(PACKAGE)
+_ROLLOUT = PACKAGE.rollout
+
+
+# No depends() on the way of a request: its session rotation in BentoML 1.4 fails a share of the requests under load.
+@bentoml.asgi_app(WEB.app, path="/", name="stillroom")
+@bentoml.service(
+    name="stillroom",
+    workers=_ROLLOUT.workers,
+    traffic={"timeout": _ROLLOUT.limits.timeout_s, "max_concurrency": _ROLLOUT.limits.concurrency},
+    metrics={"duration": {"buckets": list(SECONDS)}},
+    logging={"access": {"enabled": False}},
+)
+class Stillroom:
+    """Stillroom's package: a reference model and its compressed variant, split by user."""
+
+    def __init__(self) -> None:
+        WEB.engine = Engine(PACKAGE)
+
+    def __is_ready__(self) -> bool:
+        """Whether both models are loaded and have answered once; BentoML's /readyz asks."""
+        return WEB.engine is not None

@@ -1,0 +1,97 @@
+"""The step `build`: apply one row's technique to its parent and write artifacts/<row>/.
+
+A trainable result is exported to ONNX, and the two are checked to answer alike, before anything is written. Equal
+seeds, parameters and parents give equal bytes, from any checkout.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from tasks.core import artifact, checkpoint
+from tasks.core.arrays import read_data
+from tasks.core.contract import Card, Data, Form, Graph, Network, Outcome
+from tasks.core.export import export, parity
+from tasks.core.seed import seed_for
+from tasks.core.shape import build_like
+from tasks.plan import plugin
+from tasks.plan.schema import Plan, Settings, Variant
+
+
+def run(settings: Settings, variant: str) -> None:
+    """Build one row of the plan; its parent must have been built."""
+    plan = settings.plan
+    row = plan.variants[variant]
+    seed_everything(seed_for(plan.seed, variant), plan.threads)
+    technique = plugin("techniques", row.technique)
+    data = read_data(artifact.DATA)
+    parent = read_parent(plan, row, technique.TAKES, data)
+    print(f"{variant}: {row.technique} on {row.parent}", flush=True)
+    outcome: Outcome = technique.apply(parent, data, row.params)
+    card = Card(
+        variant=variant,
+        parent=row.parent,
+        technique=row.technique,
+        form=technique.GIVES,
+        params=row.params.model_dump(mode="json"),
+        facts=outcome.facts,
+    )
+    write(card, outcome.model, data)
+    for name, fact in sorted(card.facts.items()):
+        print(f"  {name}: {fact}")
+
+
+def seed_everything(seed: int, threads: int) -> None:
+    """Seed every generator a technique may draw from, and fix the thread count: sums depend on it."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+
+
+def read_parent(plan: Plan, row: Variant, takes: Form, data: Data) -> Network | Graph:
+    """What the row starts from, in the form that its technique takes."""
+    if row.parent == "data":
+        return build_like({"arch": plan.model.arch, **plan.model.params}, data)
+    if takes == "onnx":
+        return Graph(artifact.load_graph(row.parent))
+    return checkpoint.load(artifact.variant_folder(row.parent), data)
+
+
+def write(card: Card, model: Network | Graph, data: Data) -> None:
+    """Write artifacts/<row>/ in one move: a run that is cut off leaves no half-written row behind."""
+    folder = artifact.variant_folder(card.variant)
+    fresh = folder.with_name(f".{card.variant}.part")
+    for old in (fresh, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        proto = _proto(model, data)
+        artifact.write_json(fresh / "card.json", card)
+        (fresh / "model.onnx").write_bytes(serialized(proto))
+        if isinstance(model, Network):
+            checkpoint.save(model, data, fresh)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _proto(model: Network | Graph, data: Data) -> Any:
+    if isinstance(model, Graph):
+        return model.proto
+    proto = export(model, data)
+    print(f"  ONNX and PyTorch differ by {parity(model, proto, data):.1e} of the logits' scale")
+    return proto
+
+
+def serialized(proto: onnx.ModelProto) -> bytes:
+    """The model's bytes, after ONNX's own check that it is valid."""
+    onnx.checker.check_model(proto, full_check=False)
+    out: bytes = proto.SerializeToString(deterministic=True)
+    return out

@@ -1,0 +1,93 @@
+"""From a trainable network to the ONNX file that is measured and served.
+
+What it holds is the network in eval mode, taking raw input; that ONNX Runtime and PyTorch then answer alike is checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from tasks.core.arrays import batches
+from tasks.core.contract import Data, Network
+from tasks.core.errors import TechniqueError
+from tasks.core.graph import plain, pool_globally
+from tasks.core.quiet import quiet
+from tasks.core.shape import example, spec_of
+
+OPSET = 20
+PARITY_LIMIT = 1e-3
+PARITY_ROWS = 256
+LOGITS = "logits"
+
+
+def export(network: Network, data: Data) -> onnx.ModelProto:
+    """`network` as an ONNX model: inputs named as the data's, any batch size, one output `logits` (N, classes)."""
+    spec = spec_of(data)
+    # Two rows: the exporter takes a batch of one for a constant.
+    inputs = example(spec, 2)
+    batch = torch.export.Dim("batch", min=1, max=65536)
+    with quiet():
+        program = torch.onnx.export(
+            network.module.eval(),
+            inputs,
+            dynamo=True,
+            input_names=list(spec.shapes),
+            output_names=[LOGITS],
+            dynamic_shapes=tuple({0: batch} for _ in inputs),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    opsets = {o.domain: o.version for o in proto.opset_import}
+    # The exporter falls back to another opset with no more than a log line.
+    assert opsets.get("") == OPSET, f"asked for opset {OPSET}, got {opsets}"
+    pool_globally(proto)
+    return plain(proto)
+
+
+def session(proto: onnx.ModelProto) -> ort.InferenceSession:
+    """A single-threaded ONNX Runtime session on the processor."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def relative_difference(found_NC: np.ndarray[Any, Any], reference_NC: np.ndarray[Any, Any]) -> float:
+    """Largest absolute difference over the reference's standard deviation.
+
+    Raises TechniqueError when the reference hardly moves from row to row: agreement with a constant proves nothing.
+    """
+    spread = float(reference_NC.std(axis=0).max())
+    if not spread > 1e-6 * max(1.0, float(np.abs(reference_NC).max())):
+        raise TechniqueError(
+            f"parity: the network gives all but the same logits for every row (they spread by {spread:.1e}); "
+            "it has not learnt anything, or its weights were lost"
+        )
+    return float(np.abs(found_NC - reference_NC).max() / reference_NC.std())
+
+
+def parity(network: Network, proto: onnx.ModelProto, data: Data) -> float:
+    """How far ONNX Runtime's logits are from PyTorch's on rows of `val`, relative to their scale.
+
+    Raises TechniqueError above PARITY_LIMIT, or when there is nothing to compare.
+    """
+    val = data.split("val")
+    inputs, _ = next(batches(val, min(PARITY_ROWS, len(val))))
+    with torch.no_grad():
+        reference = network.module.eval()(*(torch.from_numpy(x) for x in inputs.values())).numpy()
+    found = session(proto).run([LOGITS], inputs)[0]
+    difference = relative_difference(found, reference)
+    if not difference <= PARITY_LIMIT:
+        raise TechniqueError(
+            f"parity: ONNX Runtime and PyTorch differ by {difference:.1e} of the logits' scale; "
+            f"at most {PARITY_LIMIT:.0e} is allowed, so the exported model is not the network"
+        )
+    return difference

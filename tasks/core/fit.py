@@ -1,0 +1,154 @@
+"""The one training loop: for training, distilling and recovering alike.
+
+Repeatable: the same seed of torch's global generator gives the same weights bit for bit on the same kind of processor.
+Rows are read from the memory-mapped data a batch at a time, so a data set may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from tasks.core.arrays import batches
+from tasks.core.augment import augment
+from tasks.core.contract import Data, Facts, Split
+from tasks.core.device import best_device, bring_back, mixed_precision, place, placed, repeatable
+from tasks.core.errors import TechniqueError
+from tasks.core.optimize import cosine, optimizer_for
+from tasks.core.recipe import FitParams
+
+Batch = Mapping[str, Tensor]
+Loss = Callable[[nn.Module, Batch, Tensor], Tensor]
+"""(model, named inputs, labels (N,)) -> scalar."""
+
+
+def cross_entropy_loss(params: FitParams) -> Loss:
+    """The loss of plain supervised training."""
+
+    def loss(model: nn.Module, inputs: Batch, labels: Tensor) -> Tensor:
+        logits_NC = model(*inputs.values()).float()
+        return nn.functional.cross_entropy(logits_NC, labels, label_smoothing=params.label_smoothing)
+
+    return loss
+
+
+def shuffled(split: Split, params: FitParams, device: torch.device, generator: torch.Generator) -> Iterator[Any]:
+    """One epoch of (inputs, labels) on `device`, in a fresh order.
+
+    Rows that do not fill the last batch are left for another epoch: a batch of one would break batch normalisation.
+    """
+    order = torch.randperm(len(split), generator=generator).numpy()
+    for k in range(max(1, len(split) // params.batch)):
+        rows = np.sort(order[k * params.batch : (k + 1) * params.batch])  # sorted: disks like to read forward
+        inputs = {name: torch.from_numpy(np.array(values[rows])) for name, values in split.inputs.items()}
+        if params.augment:
+            inputs = {name: augment(x, params.augment, generator) for name, x in inputs.items()}
+        labels = torch.from_numpy(np.array(split.labels[rows]))
+        yield {name: placed(x, device) for name, x in inputs.items()}, labels.to(device)
+
+
+def accuracy(module: nn.Module, split: Split, device: torch.device) -> float:
+    """Share of rows whose top class is the label, in the training precision."""
+    right = 0
+    module.eval()
+    with torch.no_grad(), mixed_precision(device):
+        for inputs, labels in batches(split, 512):
+            logits_NC = module(*(placed(torch.from_numpy(x), device) for x in inputs.values()))
+            right += int((logits_NC.argmax(1).cpu().numpy() == labels).sum())
+    return right / len(split)
+
+
+class Best:
+    """The best weights so far, and for how many epochs they have stood."""
+
+    def __init__(self, module: nn.Module, patience: int | None) -> None:
+        self.module, self.patience = module, patience
+        self.value, self.epoch = -1.0, 0
+        self.state: dict[str, Any] = {}
+
+    def keep(self, epoch: int, value: float) -> bool:
+        """Note the epoch's accuracy; True when it is time to stop: never without patience, and then nothing is kept."""
+        if value > self.value:
+            self.value, self.epoch = value, epoch
+            if self.patience is not None:
+                self.state = copy.deepcopy(self.module.state_dict())
+        return self.patience is not None and epoch - self.epoch >= self.patience
+
+    def restore(self) -> None:
+        """Put the best weights back, where they were kept."""
+        if self.state:
+            self.module.load_state_dict(self.state)
+
+
+def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper: nn.Module | None = None) -> Facts:
+    """Train `module` in place to lower `loss` on data.train; returns what is worth a line on the card.
+
+    `helper` holds further parameters that the loss needs and that are thrown away afterwards. The module ends on the
+    processor, in eval mode. Raises TechniqueError when the loss is no longer finite.
+    """
+    _check(data, params)
+    device = best_device()
+    generator = torch.Generator().manual_seed(torch.initial_seed())
+    place(module, device)
+    named = [*module.named_parameters(), *([] if helper is None else helper.to(device).named_parameters())]
+    optimizer = optimizer_for(named, params)
+    steps = params.epochs * max(1, len(data.train) // params.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, params.warmup))
+    best = Best(module, params.patience)
+    val, epoch, value = data.split("val"), 0, 0.0
+    bar = tqdm(range(1, params.epochs + 1), file=sys.stdout, unit="epoch", disable=None)
+    with repeatable():
+        for epoch in bar:
+            mean_loss = _epoch(module, shuffled(data.train, params, device, generator), loss, optimizer, schedule)
+            value = accuracy(module, val, device)
+            _tell(bar, epoch, params.epochs, mean_loss, value)
+            if best.keep(epoch, value):
+                break
+    best.restore()
+    bring_back(module.eval())
+    kept = best.value if params.patience is not None else value
+    return {"epochs_trained": epoch, "val_accuracy": round(kept, 6)}
+
+
+def _check(data: Data, params: FitParams) -> None:
+    flat = [name for name, rows in data.train.inputs.items() if len(rows.shape) != 4]
+    if params.augment and flat:
+        raise TechniqueError(
+            f"augment: {list(params.augment)} is for pictures (N, C, H, W); {flat} are not; leave it out"
+        )
+
+
+def _epoch(
+    module: nn.Module, rows: Iterator[Any], loss: Loss, optimizer: torch.optim.Optimizer, schedule: Any
+) -> float:
+    """One pass; returns the mean loss."""
+    module.train()
+    losses = []
+    for inputs, labels in rows:
+        with mixed_precision(labels.device):
+            value = loss(module, inputs, labels)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        losses.append(value.detach())
+    mean = float(torch.stack(losses).mean())
+    if not math.isfinite(mean):
+        raise TechniqueError(f"training diverged (loss {mean}); try a smaller lr or a longer warmup")
+    return mean
+
+
+def _tell(bar: Any, epoch: int, epochs: int, loss: float, value: float) -> None:
+    """Progress: a moving bar on a terminal, about ten lines in a log file."""
+    text = f"loss {loss:.4f}, val accuracy {value:.4f}"
+    bar.set_postfix_str(text)
+    if bar.disable and (epoch % max(1, epochs // 10) == 0 or epoch in (1, epochs)):
+        print(f"epoch {epoch}/{epochs}: {text}", flush=True)

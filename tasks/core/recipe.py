@@ -1,0 +1,33 @@
+"""The parameters of a training run, for every technique that trains. Cheap to import: no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.core.contract import Params
+
+
+class FitParams(Params):
+    """How `tasks.core.fit.fit` trains."""
+
+    epochs: int = Field(gt=0, le=100_000, description="passes over the train split")
+    lr: float = Field(gt=0, le=10, description="the highest step size; it falls to zero along a cosine")
+    batch: int = Field(64, gt=0, le=65536, description="rows a step")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd for convolutions, adamw for transformers")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd (Nesterov), and adamw's first beta")
+    weight_decay: float = Field(5e-4, ge=0, le=1, description="of weights; biases and norms are spared")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the step size climbs")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better `val` accuracy, keep the best; null: never"
+    )
+    augment: tuple[Literal["flip", "crop"], ...] = Field((), description="random changes to pictures, in this order")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread over all classes")
+
+
+class RecoverParams(FitParams):
+    """How a technique that hurt a network wins accuracy back: by imitating the parent."""
+
+    temperature: float = Field(4.0, gt=0, le=100, description="softens both sides; 1 = plain softmax")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of imitation; 1 - alpha is left for the labels")

@@ -1,0 +1,62 @@
+"""The facts of every row of every split as one table, and places in it in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.core.arrays import SPLITS
+from tasks.core.contract import Data
+from tasks.core.facts import RowFacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def row_table(data: Data, facts: Mapping[str, RowFacts]) -> pd.DataFrame:
+    """One line a row of every split. What a calibration row shares with train is counted in train alone."""
+    import pandas as pd
+
+    names = np.array(data.classes, dtype=object)
+    parts = []
+    for split in SPLITS:
+        found, labels = facts[split], data.split(split).labels
+        first = np.zeros(len(labels), bool)
+        first[np.unique(found.digest, return_index=True)[1]] = True
+        overlap = np.zeros(len(labels), bool) if split == "train" else np.isin(found.digest, facts["train"].digest)
+        own = ~overlap if split == "calibration" else np.ones(len(labels), bool)
+        shares = np.bincount(labels, minlength=len(names)) / max(1, len(labels))
+        columns = {
+            "split": split,
+            "row": np.arange(len(labels)),
+            "label": names[labels],
+            "class_share": shares[labels],
+            "low": found.low,
+            "high": found.high,
+            "shape": found.shape,
+            "not_finite": (~found.finite & own).astype(np.int64),
+            "duplicate": (~first).astype(np.int64),
+            "overlap": (overlap & (split != "calibration")).astype(np.int64),
+        }
+        parts.append(pd.DataFrame(columns, index=range(len(labels))))
+    return pd.concat(parts, ignore_index=True)
+
+
+def percent(share: float) -> str:
+    """A share of one, for people."""
+    return f"{100 * share:.3g} %"
+
+
+def some(names: list[str], most: int = 5) -> str:
+    """The first few names."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def places(bad: pd.DataFrame) -> str:
+    """` (in 3 rows: train 12, val 0, val 7)`; empty when there is no bad row. Rows count from 0 within their split."""
+    if not len(bad):
+        return ""
+    some = [f"{split} {row}" for split, row in zip(bad["split"][:3], bad["row"][:3], strict=True)]
+    return f" (in {len(bad)}: {', '.join(some)}{', ...' if len(bad) > 3 else ''})"

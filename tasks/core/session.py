@@ -1,0 +1,67 @@
+"""The one way an ONNX file is run here: ONNX Runtime on the processor, with a fixed number of threads.
+
+*Use when* a step measures or checks a variant. Threads do not spin while they wait, so that sessions that stand side by
+side (`bench`) do not steal time from one another.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.core.arrays import batches
+from tasks.core.contract import Split
+from tasks.core.errors import ArtifactError, nearest
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Array = np.ndarray[Any, Any]
+OUTPUT = "logits"
+
+
+def open_session(path: Path, threads: int) -> InferenceSession:
+    """A session over the model at `path` with `threads` threads; ArtifactError when it is missing or damaged."""
+    import onnxruntime as ort
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    ort.disable_telemetry_events()
+    if not path.exists():
+        raise ArtifactError(f"{path}: not there yet; `stillroom run` makes it")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    damaged = (state.InvalidProtobuf, state.InvalidGraph, state.Fail, state.NotImplemented, state.NoSuchFile)
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except damaged as e:
+        raise ArtifactError(f"{path}: ONNX Runtime cannot load it: {e}") from e
+
+
+def feed_names(session: InferenceSession, split: Split) -> list[str]:
+    """The names of the model's inputs; ArtifactError when the data have no input of that name."""
+    names = [i.name for i in session.get_inputs()]
+    for name in names:
+        if name not in split.inputs:
+            have = ", ".join(split.inputs)
+            raise ArtifactError(f"model input {name!r}: the data have only {have}{nearest(name, split.inputs)}")
+    return names
+
+
+def predict(session: InferenceSession, split: Split, batch: int = 256) -> Array:
+    """Logits (N, C) float32 of all N rows, `batch` rows at a time; ArtifactError when one is NaN or infinite."""
+    names = feed_names(session, split)
+    parts: list[Array] = []
+    for inputs, _ in batches(split, batch):
+        (logits,) = session.run([OUTPUT], {name: inputs[name] for name in names})
+        if not np.isfinite(logits).all():
+            raise ArtifactError(f"the model gives NaN or infinite logits in rows {len(parts) * batch} and on")
+        parts.append(logits)
+    if not parts:
+        raise ArtifactError("there are no rows to predict")
+    return np.concatenate(parts).astype(np.float32, copy=False)

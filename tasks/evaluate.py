@@ -1,0 +1,79 @@
+"""Measures how well one variant answers, from its ONNX file alone: deterministic, and without torch.
+
+`val` and `test` are measured apart: `choose` judges on `val`, the report and the gates look at `test`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.core import artifact, stats
+from tasks.core.arrays import read_data
+from tasks.core.contract import Data, Split
+from tasks.core.errors import ArtifactError
+from tasks.core.graph_cost import graph_cost
+from tasks.core.results import Evaluation, Quality
+from tasks.core.session import open_session, predict
+from tasks.plan.schema import Settings
+
+Array = np.ndarray[Any, Any]
+
+
+def run(settings: Settings, variant: str) -> None:
+    """Write reports/<variant>.json."""
+    data = read_data(artifact.DATA)
+    path = artifact.variant_folder(variant) / "model.onnx"
+    reference = artifact.variant_folder(settings.plan.choose.reference) / "model.onnx"
+    session = open_session(path, settings.plan.threads)
+    against = session if path == reference else open_session(reference, settings.plan.threads)
+    quality = {}
+    for name in ("val", "test"):
+        split = data.split(name)
+        logits = predict(session, split)
+        theirs = logits if against is session else predict(against, split)
+        quality[name] = measure(logits, theirs, split, data, path)
+    rows = {key: tuple(values.shape[1:]) for key, values in data.train.inputs.items()}
+    cost = graph_cost(path, rows)
+    artifact.write_json(
+        artifact.evaluation_file(variant),
+        Evaluation(variant=variant, model_sha256=sha256_of(path), **cost._asdict(), **quality),
+    )
+    test = quality["test"]
+    print(f"{variant}: accuracy {test.accuracy:.4f} on {test.rows} test rows, {cost.size_bytes / 1e6:.3f} MB")
+
+
+def measure(logits: Array, reference: Array, split: Split, data: Data, path: Path) -> Quality:
+    """The quality of `logits` (N, C) on the rows of `split`; `reference` (N, C) is what the reference answered."""
+    classes = len(data.classes)
+    if logits.shape[1:] != (classes,):
+        raise ArtifactError(f"{path}: gives {logits.shape[1:]} numbers a row; the data have {classes} classes")
+    predicted, labels = logits.argmax(axis=1), split.labels
+    right = predicted == labels
+    recall = stats.recall_per_class(labels, predicted, classes)
+    return Quality(
+        rows=len(labels),
+        accuracy=float(right.mean()),
+        macro_f1=stats.macro_f1(labels, predicted, classes),
+        per_class_recall={name: float(r) for name, r in zip(data.classes, recall, strict=True) if not np.isnan(r)},
+        per_group_accuracy=group_accuracy(right, split.groups, data.group_names),
+        agreement=float((predicted == reference.argmax(axis=1)).mean()),
+        calibration_error=stats.expected_calibration_error(stats.softmax(logits), labels),
+    )
+
+
+def group_accuracy(right: Array, groups: Array | None, names: Any) -> dict[str, float]:
+    """Accuracy of each group that has rows; empty for data without groups."""
+    if groups is None:
+        return {}
+    found = {name: right[groups == i] for i, name in enumerate(names)}
+    return {name: float(hits.mean()) for name, hits in found.items() if len(hits)}
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

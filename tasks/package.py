@@ -1,0 +1,104 @@
+"""The step `package`: the chosen model and its reference, with all that serving needs, as one self-contained folder.
+
+results/package/
+  control.onnx     the reference               treatment.onnx   the chosen variant
+  labels.json      class names, by class id    preprocess.json  how a client's input becomes the network's
+  rollout.json     params/rollout.yaml         evidence.json    how both did on `test`
+  autoscale/       bentocloud.yaml, kubernetes.yaml
+  manifest.json    written last: which variant plays which role, and the SHA-256 of every other file
+
+`serving` reads this folder and nothing else of Stillroom's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.core import artifact, bentocloud, kubernetes
+from tasks.core.arrays import read_data
+from tasks.core.autoscale import Sizing
+from tasks.core.errors import ArtifactError
+from tasks.core.results import Chosen, Evaluation, PackageManifest
+
+if TYPE_CHECKING:
+    from tasks.plan.schema import Settings
+
+
+def run(settings: Settings) -> None:
+    """Write results/package/; ArtifactError when a piece is missing or the evidence is about other bytes."""
+    chosen = artifact.read_json(artifact.CHOSEN, Chosen)
+    roles = {"control": chosen.reference, "treatment": chosen.variant}
+    evidence = {role: _evidence(variant) for role, variant in roles.items()}
+    description = _inputs()
+    folder = artifact.PACKAGE
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "autoscale").mkdir(parents=True)
+    for role, variant in roles.items():
+        shutil.copyfile(_model(variant), folder / f"{role}.onnx")
+    (folder / "labels.json").write_text(json.dumps(description.pop("labels"), indent=2) + "\n", encoding="utf-8")
+    artifact.write_json(folder / "preprocess.json", description)
+    artifact.write_json(folder / "rollout.json", settings.rollout)
+    artifact.write_json(folder / "evidence.json", evidence)
+    sizing = _sizing(settings)
+    (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
+    (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")
+    seal(folder, control=chosen.reference, treatment=chosen.variant)
+    same = " (the reference itself won: both roles are one model)" if chosen.variant == chosen.reference else ""
+    print(f"package: control {chosen.reference}, treatment {chosen.variant}{same} -> {folder}")
+
+
+def seal(folder: Path, *, control: str, treatment: str) -> PackageManifest:
+    """Write manifest.json over whatever else is in `folder`, and return it."""
+    target = folder / "manifest.json"
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != target)
+    digests = {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+    manifest = PackageManifest(control=control, treatment=treatment, files=digests)
+    artifact.write_json(target, manifest)
+    return manifest
+
+
+def _model(variant: str) -> Path:
+    path = artifact.variant_folder(variant) / "model.onnx"
+    if not path.exists():
+        raise ArtifactError(f"{path}: not there yet; `stillroom run` makes it")
+    return path
+
+
+def _evidence(variant: str) -> dict[str, Any]:
+    """A variant's size and quality on `test`; ArtifactError when they were measured on another file."""
+    report = artifact.read_json(artifact.evaluation_file(variant), Evaluation)
+    found = _sha256(_model(variant))
+    if report.model_sha256 != found:
+        raise ArtifactError(
+            f"{artifact.evaluation_file(variant)}: measured a model with SHA-256 {report.model_sha256[:12]}...,"
+            f" but {_model(variant)} has {found[:12]}...; `stillroom run` measures it again"
+        )
+    return {"variant": variant, "size_bytes": report.size_bytes, "test": report.test.model_dump(mode="json")}
+
+
+def _inputs() -> dict[str, Any]:
+    """The class names and everything of preprocess.json."""
+    data = read_data(artifact.DATA)
+    arrays = {
+        name: {"shape": list(rows.shape[1:]), "dtype": str(rows.dtype)} for name, rows in data.train.inputs.items()
+    }
+    return {"labels": list(data.classes), "inputs": arrays, **data.preprocess.model_dump(mode="json")}
+
+
+def _sizing(settings: Settings) -> Sizing:
+    rollout = settings.rollout
+    return Sizing(
+        **rollout.scaling.model_dump(),
+        workers=rollout.workers,
+        timeout_s=rollout.limits.timeout_s,
+        concurrency=rollout.limits.concurrency,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

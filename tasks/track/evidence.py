@@ -1,0 +1,138 @@
+"""What is known of one variant, read from its card, its report and the benchmark, in the form that MLflow takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+
+from tasks.core.artifact import BENCH, CHOSEN, PACKAGE, evaluation_file, read_json, variant_folder
+from tasks.core.contract import Card
+from tasks.core.errors import ArtifactError
+from tasks.core.results import Bench, Chosen, Evaluation, PackageManifest, Summary, Timing
+from tasks.plan.schema import Settings
+from tasks.track.provenance import sha256
+
+
+class _Built(BaseModel):
+    """The part of artifacts/<row>/model.json that says which network a trainable variant is."""
+
+    arch: dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant: what was done to it, how well it answers, and how fast it is at the first threads and batch."""
+
+    card: Card
+    evaluation: Evaluation
+    timing: Timing
+    arch: Mapping[str, JsonValue]
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.card.variant
+
+    @property
+    def model(self) -> Path:
+        """Its ONNX file."""
+        return variant_folder(self.name) / "model.onnx"
+
+    def params(self) -> dict[str, str]:
+        """The technique's parameters and the network's, flattened: `recover.epochs`, `model.width`."""
+        return {**flatten(self.card.params), **flatten({"model": dict(self.arch)})}
+
+    def metrics(self) -> dict[str, float]:
+        """Quality on both splits, size and latency, with the units in their names."""
+        ours, ratio = self.evaluation, self.timing.ratio
+        return {
+            "test_accuracy": ours.test.accuracy,
+            "val_accuracy": ours.val.accuracy,
+            "test_macro_f1": ours.test.macro_f1,
+            "test_agreement": ours.test.agreement,
+            "test_calibration_error": ours.test.calibration_error,
+            "size_bytes": ours.size_bytes,
+            "parameters": ours.parameters,
+            "macs": ours.macs,
+            "latency_p50_ms": self.timing.p50_ms,
+            "latency_p95_ms": self.timing.p95_ms,
+            "latency_ratio": ratio.value,
+            "latency_ratio_low": ratio.low,
+            "latency_ratio_high": ratio.high,
+        }
+
+
+def read_row(settings: Settings, name: str) -> Row:
+    """Everything known of a variant; ArtifactError when a part is missing."""
+    card = read_json(variant_folder(name) / "card.json", Card)
+    return Row(
+        card, read_json(evaluation_file(name), Evaluation), read_timing(settings, name), architecture(settings, name)
+    )
+
+
+def read_timing(settings: Settings, name: str) -> Timing:
+    """A variant's timing at the first thread count and batch size of the plan: the one that counts."""
+    bench, block = read_json(BENCH, Bench), settings.plan.bench
+    for timing in bench.timings.get(name, ()):
+        if (timing.threads, timing.batch) == (block.threads[0], block.batch[0]):
+            return timing
+    raise ArtifactError(
+        f"{BENCH}: {name} was not timed at threads {block.threads[0]}, batch {block.batch[0]}; run again"
+    )
+
+
+def architecture(settings: Settings, name: str) -> Mapping[str, JsonValue]:
+    """The `model:` block of the network behind a variant: its own, or of the nearest ancestor that can be trained."""
+    while name in settings.plan.variants:
+        about = variant_folder(name) / "model.json"
+        if about.exists():
+            return read_json(about, _Built).arch
+        name = settings.plan.variants[name].parent
+    return {"arch": settings.plan.model.arch, **settings.plan.model.params}
+
+
+def check_current(rows: dict[str, Row], chosen: Chosen, manifest: PackageManifest) -> None:
+    """ArtifactError when a model is not the one that was measured, or the chosen one not what was packaged."""
+    for row in rows.values():
+        if not row.model.exists() or sha256(row.model) != row.evaluation.model_sha256:
+            raise ArtifactError(
+                f"{row.model}: missing, or not the model that {evaluation_file(row.name)} measured; run again"
+            )
+    if chosen.variant not in rows:
+        raise ArtifactError(f"{CHOSEN}: {chosen.variant!r} is no row of the plan; run again")
+    packaged = rows[chosen.variant].evaluation.model_sha256 in manifest.files.values()
+    if manifest.treatment != chosen.variant or not packaged:
+        raise ArtifactError(f"{PACKAGE}: does not hold the model of {chosen.variant}; run again")
+
+
+def flatten(block: Mapping[str, JsonValue], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as `outer.inner: text`, since MLflow's are flat."""
+    flat: dict[str, str] = {}
+    for key, value in block.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = str(value)
+    return flat
+
+
+def markdown(summary: Summary) -> str:
+    """The table at the end of a run, for the parent run's page."""
+    lines = [
+        f"Latency is at {summary.threads} thread(s) and batch {summary.batch}, over that of `{summary.reference}`:"
+        " below 1 is faster.",
+        "",
+        "| variant | from | technique | size, kB | accuracy | drop | latency ratio (95 %) | chosen |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | :---: |",
+    ]
+    for row in summary.rows:
+        ratio = row.latency_ratio
+        lines.append(
+            f"| {row.variant} | {row.parent} | {row.technique} | {row.size_bytes / 1e3:,.1f} | {row.accuracy:.4f}"
+            f" | {row.accuracy_drop:+.4f} | {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+            f" | {'**yes**' if row.chosen else ''} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,85 @@
+"""Where a run's results came from: the git commit, each row's entry of dvc.lock, and the flow that drove the stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from tasks.core.artifact import read_json
+from tasks.core.contract import Frozen
+
+RUN_RECORD = Path(".stillroom") / "run.json"
+LOCK = Path("dvc.lock")
+
+
+class StageRun(Frozen):
+    """How one stage of a flow run went: computed, reused, restored, failed or skipped."""
+
+    state: str
+    seconds: float
+
+
+class LastRun(Frozen):
+    """.stillroom/run.json: the flow run that was last here. Without one, DVC alone drove the stages."""
+
+    flow_run_id: str = ""
+    flow_run_name: str = ""
+    flow_run_url: str = ""
+    stages: dict[str, StageRun] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls) -> LastRun:
+        """The record of the last flow run, or an empty one when no flow ever ran here."""
+        return read_json(RUN_RECORD, cls) if RUN_RECORD.exists() else cls()
+
+    def state(self, stage: str) -> str:
+        """How a stage went, or `unknown` when no flow ran it."""
+        return self.stages[stage].state if stage in self.stages else "unknown"
+
+    def tags(self) -> dict[str, str]:
+        """Tags that name the driver and, where it is Prefect, the flow run."""
+        if not self.flow_run_id:
+            return {"driver": "dvc"}
+        return {
+            "driver": "prefect",
+            "prefect.flow_run_id": self.flow_run_id,
+            "prefect.flow_run_name": self.flow_run_name,
+            "prefect.flow_run_url": self.flow_run_url,
+        }
+
+
+def git_tags() -> dict[str, str]:
+    """`git.commit` and `git.dirty`; both `unknown` outside a git checkout or before the first commit."""
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    if commit is None or changes is None:
+        return {"git.commit": "unknown", "git.dirty": "unknown"}
+    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()}
+
+
+def lock_hashes() -> dict[str, str]:
+    """The MD5 of each stage's entry of dvc.lock in canonical JSON: equal hashes mean equal inputs and outputs."""
+    if not LOCK.exists():
+        return {}
+    stages: dict[str, Any] = (yaml.safe_load(LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
+    return {name: hashlib.md5(json.dumps(entry, sort_keys=True).encode()).hexdigest() for name, entry in stages.items()}
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints, or None when there is no git, no checkout or no commit."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

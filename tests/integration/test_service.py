@@ -1,0 +1,213 @@
+"""The service in process, over a package made by hand: what it answers, to whom, and how it refuses."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from tests import made_package
+
+pytestmark = pytest.mark.integration
+IMAGES = np.random.default_rng(5).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+
+
+def started(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """serving.service, imported anew over the package in `folder`."""
+    # BentoML gives no answer to GET /metrics unless this folder is there before prometheus_client is imported.
+    (home / "metrics").mkdir(parents=True)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(home / "metrics"))
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    monkeypatch.setenv("STILLROOM_PACKAGE", str(folder))
+    sys.modules.pop("serving.service", None)
+    return importlib.import_module("serving.service")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    root = tmp_path_factory.mktemp("service")
+    with pytest.MonkeyPatch.context() as patch:
+        limits = {"rows": 4, "body_bytes": 20_000, "timeout_s": 3.0, "concurrency": 1}
+        yield started(made_package.make(root / "package", limits=limits), root / "home", patch)
+
+
+@pytest.fixture(scope="module")
+def client(service: Any) -> Iterator[TestClient]:
+    # One app a process: BentoML registers its metrics anew with each.
+    with TestClient(service.Stillroom.to_asgi(), raise_server_exceptions=False) as c:
+        yield c
+
+
+def ask(client: TestClient, user: str | None = None, **headers: str) -> Any:
+    body: dict[str, Any] = {"inputs": IMAGES.tolist()}
+    if user is not None:
+        body["user_id"] = user
+    return client.post("/predict", json=body, headers=headers)
+
+
+def count(name: str, **labels: str) -> float:
+    from prometheus_client import REGISTRY
+
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize("role", ["control", "treatment"])
+def test_each_role_answers_with_its_own_model(client: TestClient, role: str) -> None:
+    answer = ask(client, **{"X-Stillroom-Variant": role})
+    assert (answer.status_code, answer.headers["X-Stillroom-Variant"]) == (200, role)
+    got = answer.json()
+    assert (got["variant"], got["model"]) == (role, {"control": "baseline", "treatment": "student_int8"}[role])
+    wanted = made_package.expected(role, IMAGES)
+    assert np.allclose(got["probabilities"], wanted, atol=1e-5)
+    assert got["labels"] == [made_package.LABELS[i] for i in wanted.argmax(1)]
+
+
+def test_users_are_split_and_stay(client: TestClient) -> None:
+    first = {f"u{i}": ask(client, f"u{i}").json()["variant"] for i in range(60)}
+    assert set(first.values()) == {"control", "treatment"}
+    assert {user: ask(client, user).json()["variant"] for user in first} == first
+
+
+def test_no_user_is_the_control(client: TestClient) -> None:
+    assert {ask(client).json()["variant"] for _ in range(5)} == {"control"}
+
+
+def test_answers_and_refusals_are_counted(client: TestClient) -> None:
+    def now() -> tuple[float, ...]:
+        return (
+            count("stillroom_requests_total", variant="treatment", status="200"),
+            count("stillroom_rows_total", variant="treatment"),
+            count("stillroom_request_duration_seconds_count", variant="treatment"),
+            count("stillroom_inference_duration_seconds_count", variant="treatment"),
+            count("stillroom_requests_total", variant="none", status="422"),
+        )
+
+    before = now()
+    ask(client, **{"X-Stillroom-Variant": "treatment"})
+    client.post("/predict", json={"inputs": []})
+    assert [b - a for a, b in zip(before, now(), strict=True)] == [1, 3, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "fault"),
+    [
+        ({"json": {"inputs": [[1, 2]]}}, 422, "inputs[0]: shape (2,); allowed: (1, 8, 8) or (8, 8)"),
+        ({"json": {"inputs": IMAGES.tolist() * 2}}, 422, "inputs: has 6 rows; allowed: 1 to 4"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "body: not JSON"),
+        ({"content": b""}, 400, "body: empty"),
+        ({"data": {"inputs": "1"}}, 415, "Content-Type: application/x-www-form-urlencoded"),
+        ({"json": {}, "headers": {"X-Stillroom-Variant": "both"}}, 422, "X-Stillroom-Variant: 'both'; allowed:"),
+        ({"content": b" " * 20_001}, 413, "body: 20001 bytes; allowed: 20000"),
+        ({"content": iter([b" " * 15_000] * 2)}, 413, "body: more than 20000 bytes"),
+    ],
+)
+def test_a_mistake_of_the_client_is_a_4xx_that_names_it(
+    client: TestClient, given: dict[str, Any], status: int, fault: str
+) -> None:
+    answer = client.post("/predict", **given)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(fault)
+
+
+def test_another_verb_and_another_path(client: TestClient) -> None:
+    assert client.get("/predict").status_code == 405
+    assert client.get("/nothing").status_code == 404
+
+
+def test_probes_and_metrics_answer(client: TestClient) -> None:
+    assert client.get("/livez").status_code == client.get("/readyz").status_code == 200
+    assert client.get("/metrics").status_code == 200
+
+
+def test_info_says_who_is_who(client: TestClient) -> None:
+    info = client.get("/info").json()
+    assert info["models"]["control"]["model"] == "baseline"
+    assert len(info["models"]["treatment"]["sha256"]) == 64
+    assert (info["treatment_share"], info["limits"]["rows"]) == (0.5, 4)
+    assert client.post("/predict", json=info["example"]).status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "http://" not in page.text and "https://" not in page.text and "src=" not in page.text
+
+
+def test_the_openapi_document_tells_the_truth(client: TestClient) -> None:
+    import jsonschema
+
+    document = client.get("/docs.json").json()
+    predict = document["paths"]["/predict"]["post"]
+    answer = predict["responses"]["200"]["content"]["application/json"]["schema"]
+    body = predict["requestBody"]["content"]["application/json"]
+    jsonschema.validate(ask(client, "u1").json(), answer)
+    jsonschema.validate({"inputs": IMAGES.tolist(), "user_id": "u1"}, body["schema"])
+    for wrong in ({}, {"inputs": []}, {"inputs": [[1]]}, {"inputs": IMAGES.tolist(), "user": "u1"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, body["schema"])
+
+
+def test_a_fault_of_ours_is_a_500_at_once_and_is_counted(
+    service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.WEB.engine, "answer", lambda *_: 1 / 0)
+    before = count("stillroom_requests_total", variant="none", status="500")
+    answer = ask(client)
+    assert (answer.status_code, answer.json()) == (500, {"error": "the service failed; its log says why"})
+    assert count("stillroom_requests_total", variant="none", status="500") == before + 1
+
+
+def test_too_many_at_once_and_too_slow(
+    service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    release, entered = threading.Event(), threading.Event()
+    request.addfinalizer(release.set)
+
+    def slow(*_: object) -> bytes:
+        entered.set()
+        release.wait(60)
+        return b"{}"
+
+    monkeypatch.setattr(service.WEB.engine, "answer", slow)
+    first: list[Any] = []
+    asking = threading.Thread(target=lambda: first.append(ask(client)))
+    asking.start()
+    assert entered.wait(10)
+    assert ask(client).status_code == 429
+    assert client.get("/livez").status_code == 200, "probes answer while a network works"
+    asking.join(30)
+    assert first[0].status_code == 504
+
+
+def test_a_package_that_changed_stops_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made_package.make(tmp_path / "package")
+    with (folder / "treatment.onnx").open("ab") as model:
+        model.write(b"\0")
+    with pytest.raises(SystemExit, match=r"stillroom: .*treatment\.onnx: changed since it was packaged"):
+        started(folder, tmp_path / "home", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("treatment.onnx", b"garbage", r"treatment\.onnx: ONNX Runtime cannot load it"),
+        ("treatment.onnx", made_package.linear(np.zeros((64, 5), np.float32)), r"gives 5 classes; labels\.json has 3"),
+    ],
+)
+def test_a_sealed_model_that_does_not_fit_is_named(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
+    from serving.engine import Engine
+    from serving.package import PackageError, read
+
+    folder = made_package.make(tmp_path / "package")
+    (folder / name).write_bytes(content)
+    made_package.seal(folder)
+    with pytest.raises(PackageError, match=fault):
+        Engine(read(folder))

@@ -1,0 +1,362 @@
+"""Tracking, promotion, rollback and fetching: a real MLflow on sqlite over a hand-written project of three rows."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tasks import fetch, promote, rollback
+from tasks.core import artifact
+from tasks.core.contract import Card, Params
+from tasks.core.errors import ArtifactError, GateError
+from tasks.core.results import (
+    Bench,
+    Candidate,
+    Chosen,
+    Evaluation,
+    Interval,
+    Machine,
+    PackageManifest,
+    Quality,
+    Summary,
+    SummaryRow,
+    Timing,
+)
+from tasks.plan.schema import (
+    BenchBlock,
+    ChooseBlock,
+    DataBlock,
+    Expectations,
+    ModelBlock,
+    Plan,
+    Promotion,
+    Rollout,
+    Schedule,
+    Settings,
+    Variant,
+)
+from tasks.track import provenance, registry, run, store
+
+pytestmark = pytest.mark.integration
+ROWS = {"baseline": ("data", "train"), "small": ("baseline", "distill"), "small_int8": ("small", "quantize")}
+GATES = Promotion(
+    at_most={"accuracy_drop": 0.02, "worst_class_drop": 0.1, "size_mb": 1.0, "latency_ratio_high": 0.9},
+    at_least={"agreement": 0.95},
+)
+
+
+def settings(gates: Promotion = GATES) -> Settings:
+    rows = {name: Variant(name=name, parent=p, technique=t, params=Params()) for name, (p, t) in ROWS.items()}
+    plan = Plan(
+        seed=7,
+        threads=1,
+        bench=BenchBlock(),
+        data=DataBlock(source="digits"),
+        model=ModelBlock(arch="mlp", params={"width": 32}),
+        variants=rows,
+        choose=ChooseBlock(reference="baseline"),
+    )
+    schedule = Schedule(cron="0 2 * * *")
+    return Settings(plan=plan, expectations=Expectations(), rollout=Rollout(), promotion=gates, schedule=schedule)
+
+
+def model(weight: float) -> bytes:
+    """A linear model of two features and two classes; `weight` makes its bytes its own."""
+    inputs = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 2])
+    outputs = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
+    matrix = helper.make_tensor("w", TensorProto.FLOAT, [2, 2], [weight, 0.0, 0.0, weight])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["features", "w"], ["logits"])], "g", [inputs], [outputs], [matrix]
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString())
+
+
+def write(chosen: str = "small", weight: float = 2.0, accuracy: float = 0.97, recall: float = 0.96) -> None:
+    """Every file that the stages leave behind, as of a run whose `small` has this weight, accuracy and worst recall."""
+    lock = {}
+    for number, (name, (parent, technique)) in enumerate(ROWS.items()):
+        ours = name == "small"
+        body = model(weight if ours else 10.0 + number)
+        folder = artifact.variant_folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").write_bytes(body)
+        own = {"epochs": 3, "recover": {"epochs": 1}} if ours else {}
+        card = Card(variant=name, parent=parent, technique=technique, form="torch", params=own, facts={})
+        artifact.write_json(folder / "card.json", card)
+        if name != "small_int8":
+            artifact.write_json(
+                folder / "model.json", {"arch": {"arch": "mlp", "width": 8 if ours else 32}, "changes": []}
+            )
+        digest = hashlib.sha256(body).hexdigest()
+        classes = {"0": 0.98, "1": recall if ours else 0.98}
+        quality = Quality(
+            rows=100,
+            accuracy=accuracy if ours else 0.98,
+            macro_f1=0.97,
+            per_class_recall=classes,
+            agreement=0.99,
+            calibration_error=0.01,
+        )
+        report = Evaluation(
+            variant=name, model_sha256=digest, size_bytes=len(body), parameters=4, macs=4, val=quality, test=quality
+        )
+        artifact.write_json(artifact.evaluation_file(name), report)
+        lock[f"build@{name}"] = {"cmd": f"python -m tasks build {name}", "outs": [{"sha": digest}]}
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": lock}))
+    write_joins(chosen)
+
+
+def write_joins(chosen: str) -> None:
+    """results/, and the few other files that the parent run takes along."""
+    machine = Machine(cpu="any", flags=(), cores=2, load_before=0, load_after=0, versions={})
+    ratios = {name: Interval(value=0.4 + k / 10, low=0.3, high=0.8) for k, name in enumerate(ROWS)}
+    times = {
+        name: tuple(
+            Timing(threads=1, batch=b, p50_ms=1, p95_ms=2, p99_ms=3, rows_per_s=9, calls=9, ratio=ratio)
+            for b in (1, 32)
+        )
+        for name, ratio in ratios.items()
+    }
+    artifact.write_json(artifact.BENCH, Bench(reference="baseline", machine=machine, rounds=5, timings=times))
+    candidates = {name: Candidate(values={}, gaps={}) for name in ROWS}
+    artifact.write_json(
+        artifact.CHOSEN,
+        Chosen(variant=chosen, reference="baseline", prefer="size_mb", front=(chosen,), candidates=candidates),
+    )
+    rows = tuple(
+        SummaryRow(
+            variant=name,
+            parent=parent,
+            technique=technique,
+            size_bytes=1000,
+            accuracy=0.97,
+            accuracy_drop=0.01,
+            latency_ratio=ratios[name],
+            on_front=True,
+            chosen=name == chosen,
+        )
+        for name, (parent, technique) in ROWS.items()
+    )
+    artifact.write_json(artifact.SUMMARY, Summary(reference="baseline", chosen=chosen, threads=1, batch=1, rows=rows))
+    artifact.PAGE.write_text("<p>report</p>")
+    for role, name in (("control", "baseline"), ("treatment", chosen)):
+        artifact.PACKAGE.mkdir(exist_ok=True)
+        (artifact.PACKAGE / f"{role}.onnx").write_bytes((artifact.variant_folder(name) / "model.onnx").read_bytes())
+    files = {f"{r}.onnx": provenance.sha256(artifact.PACKAGE / f"{r}.onnx") for r in ("control", "treatment")}
+    artifact.write_json(
+        artifact.PACKAGE / "manifest.json", PackageManifest(control="baseline", treatment=chosen, files=files)
+    )
+    artifact.DATA.mkdir(exist_ok=True)
+    (artifact.DATA / "validation.html").write_text("<p>valid</p>")
+
+
+def flow(run_id: str, state: str) -> None:
+    """What a Prefect flow run leaves in .stillroom/run.json."""
+    stages = {f"{verb}@{name}": {"state": state, "seconds": 1.0} for name in ROWS for verb in ("build", "evaluate")}
+    about = {"flow_run_id": run_id, "flow_run_name": f"flow-{run_id}", "flow_run_url": f"http://x/{run_id}"}
+    artifact.write_json(provenance.RUN_RECORD, {**about, "stages": stages})
+
+
+def aliases() -> dict[str, str]:
+    """Alias -> version number, as the registry has them now."""
+    found = registry.Registry.open()
+    pairs = {alias: found.find(alias) for alias in registry.ALIASES}
+    return {alias: version.number for alias, version in pairs.items() if version}
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A migrated MLflow database: making one takes seconds, so the tests start from a copy."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        import mlflow
+
+        (folder / "mlflow").mkdir()
+        mlflow.set_tracking_uri(f"sqlite:///{folder / store.DATABASE}")
+        mlflow.MlflowClient().search_experiments()
+    return (folder / store.DATABASE).read_bytes()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: bytes) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / store.DATABASE).write_bytes(empty_store)
+    write()
+    return tmp_path
+
+
+def runs(**tags: str) -> list:
+    return store.search_finished(store.connect(), tags)
+
+
+def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: Path):
+    flow("one", "computed")
+    run(settings())
+    client = store.connect()
+    (parent,) = runs(kind="run")
+    assert parent.info.run_name == "flow-one"
+    assert parent.data.params["model.arch"] == "mlp" and parent.data.params["data.source"] == "digits"
+    assert parent.data.metrics["test_accuracy"] == 0.97
+    assert "| small | baseline | distill |" in parent.data.tags["mlflow.note.content"]
+    names = {
+        file.path
+        for folder in ("", "results", "validation")
+        for file in client.list_artifacts(parent.info.run_id, folder)
+    }
+    assert {"results/bench.json", "results/report.html", "validation/validation.html", "dvc.lock"} <= names
+
+    (small,) = runs(variant="small")
+    assert small.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert small.data.params == {"epochs": "3", "recover.epochs": "1", "model.arch": "mlp", "model.width": "8"}
+    assert small.data.metrics["latency_ratio_high"] == 0.8 and small.data.metrics["size_bytes"] == len(model(2.0))
+    expected = {
+        "technique": "distill",
+        "parent_variant": "baseline",
+        "build": "computed",
+        "driver": "prefect",
+        "prefect.flow_run_id": "one",
+        "prefect.flow_run_url": "http://x/one",
+        "git.commit": "unknown",
+    }
+    assert small.data.tags.items() >= expected.items()
+    assert runs(variant="small_int8")[0].data.params["model.width"] == "8", "an ONNX row has its parent's architecture"
+
+    import mlflow
+
+    logged = mlflow.onnx.load_model(small.data.tags["model_uri"])
+    assert logged.SerializeToString() == model(2.0)
+    signature = mlflow.models.get_model_info(small.data.tags["model_uri"]).signature
+    assert str(signature.inputs) == "['features': Tensor('float32', (-1, 2))]" and signature.outputs.input_names() == [
+        "logits"
+    ]
+
+    flow("two", "reused")
+    run(settings())
+    assert len(runs(kind="run")) == 2 and len(runs(kind="variant")) == 6
+    assert len(client.search_logged_models([parent.info.experiment_id])) == 3
+    again, first = runs(variant="small")
+    assert again.data.tags["build"] == "reused" and again.data.tags["model_uri"] == first.data.tags["model_uri"]
+    assert aliases() == {"challenger": "1"}
+
+    run(settings())
+    assert runs(kind="run")[0].data.tags["driver"] == "dvc", "flow two is logged already: DVC drove this one"
+
+
+def test_only_the_changed_model_is_stored_and_becomes_a_version(project: Path):
+    run(settings())
+    write(weight=3.0)
+    run(settings())
+    client = store.connect()
+    assert len(client.search_logged_models([client.get_experiment_by_name(store.EXPERIMENT).experiment_id])) == 4
+    assert aliases() == {"challenger": "2"}
+    version = client.get_model_version_by_alias(registry.MODEL, "challenger")
+    assert version.tags["model_sha256"] == hashlib.sha256(model(3.0)).hexdigest()
+    assert version.description == "small: distill of baseline"
+
+
+def test_results_that_are_not_of_one_run_are_not_logged(project: Path):
+    (artifact.variant_folder("small") / "model.onnx").write_bytes(model(9.0))
+    with pytest.raises(ArtifactError, match=r"small/model\.onnx: missing, or not the model that reports/small\.json"):
+        run(settings())
+    write()
+    artifact.write_json(
+        artifact.PACKAGE / "manifest.json", PackageManifest(control="baseline", treatment="small", files={})
+    )
+    with pytest.raises(ArtifactError, match="does not hold the model of small"):
+        run(settings())
+    assert not runs()
+
+
+def test_nothing_registered_is_said_at_once_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for step in (promote, rollback, fetch):
+        with pytest.raises(GateError, match="nothing is registered yet"):
+            step.run(settings())
+    assert not list(tmp_path.iterdir())
+
+
+def test_failing_gates_are_all_named_and_nothing_moves(project: Path):
+    write(accuracy=0.94, recall=0.5)
+    run(settings())
+    with pytest.raises(GateError) as refused:
+        promote.run(settings())
+    lines = str(refused.value).splitlines()
+    assert "there is no champion yet" in lines[0]
+    assert lines[1:] == [
+        "  accuracy_drop: found 0.04, allowed <= 0.02",
+        "  worst_class_drop: found 0.48, allowed <= 0.1",
+    ]
+    assert aliases() == {"challenger": "1"}
+    tags = store.connect().get_model_version(registry.MODEL, "1").tags
+    assert tags["gates"] == "failed" and tags["gate.accuracy_drop"] == "0.04 <= 0.02 FAILS"
+
+
+def test_the_challengers_own_evidence_is_asked_for(project: Path):
+    run(settings())
+    write(weight=3.0)  # a newer run that was not tracked
+    with pytest.raises(GateError, match="SHA-256"):
+        promote.run(settings())
+    write(chosen="small_int8")
+    with pytest.raises(GateError, match=r"registered as small against baseline, but .* says small_int8"):
+        promote.run(settings())
+    assert aliases() == {"challenger": "1"}
+
+
+def test_promote_roll_back_and_fetch(project: Path, capsys: pytest.CaptureFixture[str]):
+    run(settings())
+    with pytest.raises(GateError, match="nothing is promoted"):
+        fetch.run(settings())
+    with pytest.raises(GateError, match="nothing is promoted"):
+        rollback.run(settings())
+    promote.run(settings())
+    assert "latency_ratio_high  0.8" in capsys.readouterr().out
+    with pytest.raises(GateError, match="no previous champion"):
+        rollback.run(settings())
+
+    write(weight=3.0)
+    run(settings())
+    promote.run(settings())
+    promote.run(settings())
+    assert "already is the champion" in capsys.readouterr().out
+    assert aliases() == {"challenger": "2", "champion": "2", "previous_champion": "1"}
+
+    fetch.run(settings())
+    folder = Path(capsys.readouterr().out.splitlines()[-1])
+    assert folder == Path(".stillroom/serving/2") and (folder / "treatment.onnx").read_bytes() == model(3.0)
+    (folder / "treatment.onnx").write_bytes(b"damaged")
+    fetch.run(settings())
+    assert (folder / "treatment.onnx").read_bytes() == model(3.0)
+    fetch.run(settings())
+    assert "already here" in capsys.readouterr().out
+    assert [path.name for path in folder.parent.iterdir()] == ["2"], "no scratch is left"
+
+    rollback.run(settings())
+    assert aliases() == {"challenger": "2", "champion": "1"}
+    fetch.run(settings())
+    assert (Path(capsys.readouterr().out.splitlines()[-1]) / "treatment.onnx").read_bytes() == model(2.0)
+    with pytest.raises(GateError, match="was withdrawn"):
+        promote.run(settings())
+    with pytest.raises(GateError, match="no previous champion"):
+        rollback.run(settings())
+
+
+def test_a_damaged_download_replaces_nothing(project: Path):
+    run(settings())
+    promote.run(settings())
+    (logged,) = (project / store.ARTIFACTS).rglob("package/treatment.onnx")
+    logged.write_bytes(b"damaged")
+    (logged.parent / "more.txt").write_text("planted")
+    with pytest.raises(ArtifactError) as refused:
+        fetch.run(settings())
+    assert str(refused.value).splitlines()[1:] == ["  more.txt: not in the manifest", "  treatment.onnx: wrong SHA-256"]
+    assert not list((project / fetch.SERVING).iterdir())

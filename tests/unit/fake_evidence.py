@@ -1,0 +1,77 @@
+"""Reports and a benchmark with planted numbers, for the steps that only read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.core import artifact
+from tasks.core.results import Bench, Evaluation, Interval, Machine, Quality, Timing
+from tests.unit.fake_project import CLASSES, PARENTS
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "baseline": {"accuracy": 0.95, "size_bytes": 1_000_000, "p50_ms": 1.0, "p95_ms": 1.5},
+    "student": {"accuracy": 0.94, "size_bytes": 500_000, "p50_ms": 0.5, "p95_ms": 0.7},
+    "student_int8": {"accuracy": 0.90, "size_bytes": 250_000, "p50_ms": 0.2, "p95_ms": 0.3},
+}
+
+
+def quality(accuracy: float, rows: int, recall: Mapping[str, float] | None = None) -> Quality:
+    return Quality(
+        rows=rows,
+        accuracy=accuracy,
+        macro_f1=accuracy,
+        per_class_recall=dict(recall or dict.fromkeys(CLASSES, accuracy)),
+        agreement=0.9,
+        calibration_error=0.01,
+    )
+
+
+def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Timing:
+    ratio = p50_ms / reference_ms
+    same = ratio == 1.0
+    return Timing(
+        threads=1,
+        batch=batch,
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        p99_ms=p95_ms * 1.1,
+        rows_per_s=1000 * batch / p50_ms,
+        calls=100,
+        ratio=Interval(value=ratio, low=ratio if same else ratio * 0.95, high=ratio if same else ratio * 1.05),
+    )
+
+
+def plant(
+    changes: Mapping[str, Mapping[str, Any]] | None = None, *, baseline: float | None = None, leave_out: str = ""
+) -> None:
+    """Write reports/ and results/bench.json; `changes` overrides DEFAULTS row by row."""
+    rows = {name: {**DEFAULTS[name], **(changes or {}).get(name, {})} for name in PARENTS}
+    if baseline is not None:
+        rows["baseline"]["accuracy"] = baseline
+    timings = {}
+    for name, row in rows.items():
+        test = row.get("test_accuracy", row["accuracy"] - 0.01)
+        recall = row.get("recall")
+        report = Evaluation(
+            variant=name,
+            model_sha256="0" * 64,
+            size_bytes=row["size_bytes"],
+            parameters=row["size_bytes"] // 4,
+            macs=row["size_bytes"],
+            val=quality(row["accuracy"], 30, recall),
+            test=quality(test, 60, recall),
+        )
+        artifact.write_json(artifact.evaluation_file(name), report)
+        if name != leave_out:
+            base = rows["baseline"]["p50_ms"]
+            timings[name] = tuple(timing(row["p50_ms"], row["p95_ms"], base, batch) for batch in (1, 4))
+    machine = Machine(
+        cpu="Any 9000",
+        flags=("avx2", "avx512_vnni"),
+        cores=2,
+        load_before=0.1,
+        load_after=0.9,
+        versions={"python": "3.11.7", "onnxruntime": "1.32.0"},
+    )
+    artifact.write_json(artifact.BENCH, Bench(reference="baseline", machine=machine, rounds=5, timings=timings))

@@ -1,0 +1,121 @@
+"""`choose` on planted evidence: the budget, ties, the reference, what is missing, and that `test` is never seen."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import choose
+from tasks.core import artifact
+from tasks.core.errors import ArtifactError, NothingFitsError
+from tasks.core.results import Chosen
+from tests.unit import fake_project as fake
+from tests.unit.fake_evidence import plant
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def chosen(**block: Any) -> Chosen:
+    choose.run(fake.settings(**block))
+    return artifact.read_json(artifact.CHOSEN, Chosen)
+
+
+def test_best_within_the_budget_wins() -> None:
+    plant()
+    found = chosen(at_most={"accuracy_drop": 0.02})
+    assert found.variant == "student"
+    assert found.candidates["student_int8"].gaps == pytest.approx({"accuracy_drop": 0.03})
+    assert found.candidates["student"].gaps == {}
+    assert found.front == ("baseline", "student", "student_int8")
+
+
+def test_without_a_budget_the_fastest_wins() -> None:
+    plant()
+    assert chosen().variant == "student_int8"
+
+
+def test_bound_is_met_at_the_bound_itself() -> None:
+    plant({"student": {"accuracy": 0.94}}, baseline=0.96)
+    assert chosen(at_most={"accuracy_drop": 0.02}).candidates["student"].gaps == {}
+
+
+def test_nothing_fits_names_every_gap_and_writes_nothing() -> None:
+    plant()
+    with pytest.raises(NothingFitsError) as caught:
+        chosen(at_most={"size_mb": 0.0001, "accuracy_drop": -0.01})
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0].strip() for line in lines[1:]] == list(fake.PARENTS)
+    assert "accuracy_drop 0.05, at most -0.01 (misses by 0.06)" in lines[3]
+    assert "size_mb 0.25, at most 0.0001" in lines[3]
+    assert not artifact.CHOSEN.exists()
+
+
+def test_ties_go_to_the_smaller_then_to_the_name() -> None:
+    same = {"p95_ms": 1.0}
+    plant({"baseline": same, "student": same, "student_int8": same})
+    assert chosen().variant == "student_int8"
+    even = {"p95_ms": 1.0, "size_bytes": 7}
+    plant({"baseline": even, "student": even, "student_int8": even})
+    assert chosen().variant == "baseline"
+
+
+def test_reference_may_win_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    plant({"student": {"p95_ms": 9.0}, "student_int8": {"p95_ms": 9.0}})
+    assert chosen().variant == "baseline"
+    assert "reference itself" in capsys.readouterr().out
+
+
+def test_worst_class_drop_is_the_largest_loss_of_one_class() -> None:
+    plant({"student": {"recall": {"cat": 0.99, "dog": 0.5, "eel": 0.9}}})
+    found = chosen().candidates["student"].values
+    assert found["worst_class_drop"] == pytest.approx(0.95 - 0.5)
+
+
+def test_every_metric_has_a_value() -> None:
+    from typing import get_args
+
+    from tasks.plan.schema import Metric
+
+    plant()
+    for candidate in chosen().candidates.values():
+        assert set(candidate.values) == set(get_args(Metric))
+
+
+def test_dominated_variant_is_off_the_front() -> None:
+    plant({"student": {"accuracy": 0.5, "size_bytes": 10**9, "p50_ms": 99.0}})
+    assert chosen().front == ("baseline", "student_int8")
+
+
+def test_test_split_changes_nothing() -> None:
+    plant()
+    chosen()
+    before = artifact.CHOSEN.read_bytes()
+    plant({name: {"test_accuracy": 0.01} for name in fake.PARENTS})
+    chosen()
+    assert artifact.CHOSEN.read_bytes() == before
+    assert ".test" not in inspect.getsource(choose)
+
+
+def test_missing_bench_entry_is_named() -> None:
+    plant(leave_out="student")
+    with pytest.raises(ArtifactError, match=r"bench\.json: no entry for 'student' at 1 thread\(s\) and batch 1"):
+        chosen()
+
+
+def test_bench_of_another_reference_is_refused() -> None:
+    plant()
+    with pytest.raises(ArtifactError, match="against 'baseline', the plan says 'student'"):
+        chosen(reference="student")
+
+
+def test_missing_report_is_named() -> None:
+    plant()
+    artifact.evaluation_file("student").unlink()
+    with pytest.raises(ArtifactError, match=r"student\.json: not there yet"):
+        chosen()

@@ -1,0 +1,101 @@
+"""The gates of promotion: every figure against a hand-worked one, every bound on both sides and exactly on it."""
+
+import math
+
+import pytest
+
+from tasks.core import gates
+from tasks.core.errors import ArtifactError
+from tasks.core.results import Evaluation, Interval, Quality, Timing
+
+
+def quality(rows: int, accuracy: float, recall: dict[str, float]) -> Quality:
+    return Quality(
+        rows=rows, accuracy=accuracy, macro_f1=0.9, per_class_recall=recall, agreement=0.97, calibration_error=0.02
+    )
+
+
+def evaluation(name: str, test: Quality, val: Quality | None = None, size: int = 500_000) -> Evaluation:
+    return Evaluation(
+        variant=name, model_sha256="00", size_bytes=size, parameters=1, macs=1, val=val or test, test=test
+    )
+
+
+TIMING = Timing(
+    threads=1,
+    batch=1,
+    p50_ms=1,
+    p95_ms=2,
+    p99_ms=3,
+    rows_per_s=9,
+    calls=5,
+    ratio=Interval(value=0.5, low=0.4, high=0.6),
+)
+REFERENCE = evaluation("baseline", quality(100, 0.98, {"cat": 1.0, "dog": 0.96, "emu": 0.9}))
+SMALL = evaluation("small", quality(100, 0.96, {"cat": 0.98, "dog": 0.81, "emu": 0.95}))
+
+
+def test_the_figures_are_those_of_test_worked_by_hand():
+    assert gates.figures(SMALL, REFERENCE, TIMING) == pytest.approx(
+        {
+            "accuracy": 0.96,
+            "accuracy_drop": 0.02,
+            "agreement": 0.97,
+            "latency_ratio_high": 0.6,
+            "macro_f1": 0.9,
+            "size_mb": 0.5,
+            "worst_class_drop": 0.15,
+        }
+    )
+
+
+def test_what_val_says_moves_no_gate():
+    bad_on_val = evaluation("small", SMALL.test, val=quality(100, 0.1, {"cat": 0.0}))
+    assert gates.figures(bad_on_val, REFERENCE, TIMING) == gates.figures(SMALL, REFERENCE, TIMING)
+
+
+def test_a_gain_in_every_class_is_a_negative_drop():
+    assert gates.figures(REFERENCE, REFERENCE, TIMING)["worst_class_drop"] == 0
+    better = evaluation("better", quality(100, 1.0, {"cat": 1.0, "dog": 1.0, "emu": 1.0}))
+    worse = evaluation("worse", quality(100, 0.5, {"cat": 0.5, "dog": 0.4, "emu": 0.3}))
+    assert gates.figures(better, worse, TIMING)["worst_class_drop"] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize("other", [quality(99, 0.9, SMALL.test.per_class_recall), quality(100, 0.9, {"cat": 1.0})])
+def test_different_test_splits_are_not_compared(other: Quality):
+    with pytest.raises(ArtifactError, match="different test splits"):
+        gates.figures(evaluation("small", other), REFERENCE, TIMING)
+
+
+@pytest.mark.parametrize(
+    ("found", "at_least", "holds"),
+    [
+        (0.019, False, True),
+        (0.98 - 0.96, False, True),  # 0.020000000000000018: on the bound but for rounding
+        (0.0201, False, False),
+        (-1.0, False, True),
+        (math.nan, False, False),
+        (0.019, True, False),
+        (0.02, True, True),
+        (0.3 - 0.28, True, True),  # 0.01999999999999996
+        (math.nan, True, False),
+    ],
+)
+def test_a_bound_may_be_met_but_not_passed(found: float, at_least: bool, holds: bool):
+    assert gates.Gate("accuracy_drop", found, 0.02, at_least).holds is holds
+
+
+def test_there_is_a_gate_for_every_bound_and_for_nothing_else():
+    found = {"accuracy_drop": 0.01, "size_mb": 2.0, "agreement": 0.9, "accuracy": 0.1}
+    checked = gates.check(found, [("size_mb", 1.0), ("accuracy_drop", 0.02)], [("agreement", 0.95)])
+    assert [(g.name, g.holds) for g in checked] == [("size_mb", False), ("accuracy_drop", True), ("agreement", False)]
+    assert gates.check(found, [], []) == ()
+
+
+def test_the_table_shows_what_was_found_and_allowed():
+    lines = gates.table(gates.check({"size_mb": 2.0, "agreement": 0.99}, [("size_mb", 1)], [("agreement", 0.95)]))
+    assert [line.split() for line in lines.splitlines()] == [
+        ["gate", "found", "allowed", "ok"],
+        ["size_mb", "2", "<=", "1", "NO"],
+        ["agreement", "0.99", ">=", "0.95", "yes"],
+    ]

@@ -1,0 +1,170 @@
+"""What every technique must keep, whatever it does: one row a technique, taken up by every test here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+import tasks.models
+import tasks.techniques
+from tasks.core.contract import Card, Data, Graph, Network, Outcome, Params
+from tasks.core.errors import TechniqueError
+from tasks.core.export import session
+from tasks.core.shape import body_of
+from tests.unit import tiny
+
+
+class Case(NamedTuple):
+    """Parameters that work, and some that cannot, with a part of the message."""
+
+    params: dict[str, Any]
+    wrong: dict[str, Any]
+    says: str
+
+
+FIT = {"epochs": 1, "lr": 0.05, "batch": 32}
+CASES = {
+    "train": Case(FIT, {**FIT, "lr": 10.0, "momentum": 0.99, "epochs": 60, "warmup": 0.0}, "diverged"),
+    "load": Case({"path": "weights.safetensors"}, {"path": "nowhere.pt"}, "no such file"),
+    "distill": Case(
+        {**FIT, "student": {"arch": "small_cnn", "width": 4}},
+        {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
+        "no layer 'nowhere'",
+    ),
+    "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
+    "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
+}
+NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
+each = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(9)
+    other = body_of(tiny.trained().module)
+    save_file(
+        {k: v + 0.01 if v.is_floating_point() else v for k, v in other.state_dict().items()}, "weights.safetensors"
+    )
+
+
+def parent_of(name: str) -> Network | Graph:
+    takes = import_module(f"tasks.techniques.{name}").TAKES
+    return tiny.trained() if takes == "torch" else Graph(tiny.exported())
+
+
+def applied(name: str, parent: Network | Graph | None = None, data: Data | None = None, **params: Any) -> Outcome:
+    technique = import_module(f"tasks.techniques.{name}")
+    torch.manual_seed(5)
+    settings = technique.Params(**(params or CASES[name].params))
+    return technique.apply(parent or parent_of(name), data or tiny.pictures(), settings)
+
+
+def state(model: Network | Graph) -> dict[str, bytes]:
+    """Everything the model consists of, as bytes."""
+    if isinstance(model, Graph):
+        return {"proto": model.proto.SerializeToString(deterministic=True)}
+    return {k: v.numpy().tobytes() for k, v in model.module.state_dict().items()} | {
+        "record": json.dumps([dict(model.arch), [dict(c) for c in model.changes]], sort_keys=True).encode()
+    }
+
+
+def test_every_technique_has_a_case() -> None:
+    assert set(CASES) == set(NAMES)
+
+
+@each
+def test_contract(name: str) -> None:
+    technique = import_module(f"tasks.techniques.{name}")
+    assert technique.TAKES in ("torch", "onnx") and technique.GIVES in ("torch", "onnx")
+    assert issubclass(technique.Params, Params)
+    assert "Use when" in technique.__doc__ and "Changes" in technique.__doc__
+    for key, field in technique.Params.model_fields.items():
+        assert field.description, f"{key} says nothing"
+    params = technique.Params(**CASES[name].params)
+    with pytest.raises(ValidationError):
+        technique.Params(**CASES[name].params, no_such_key=1)
+    with pytest.raises(ValidationError):
+        setattr(params, next(iter(technique.Params.model_fields)), None)
+
+
+@each
+def test_same_seed_same_bytes(name: str) -> None:
+    first, second = applied(name), applied(name)
+    assert state(first.model) == state(second.model)
+    assert first.facts == second.facts
+
+
+@each
+def test_changes_a_copy_and_leaves_the_parent(name: str) -> None:
+    parent = parent_of(name)
+    before = copy.deepcopy(state(parent))
+    outcome = applied(name, parent)
+    assert state(parent) == before
+    assert state(outcome.model) != before
+    assert isinstance(outcome.model, Network if import_module(f"tasks.techniques.{name}").GIVES == "torch" else Graph)
+    if isinstance(parent, Network):
+        assert all(p.requires_grad for p in parent.module.parameters())
+
+
+@each
+def test_answers_one_row_of_logits_a_row(name: str) -> None:
+    model, data = applied(name).model, tiny.pictures()
+    if isinstance(model, Network):
+        assert not model.module.training
+        assert all(p.is_contiguous() and p.device.type == "cpu" for p in model.module.parameters())
+        out = tiny.logits(model, data)
+    else:
+        onnx.checker.check_model(model.proto)
+        out = session(model.proto).run(["logits"], {"images": data.split("val").inputs["images"][:]})[0]
+    assert out.shape == (len(data.split("val")), 3) and np.isfinite(out).all() and out.std() > 0
+
+
+@each
+def test_facts_fit_on_a_card(name: str) -> None:
+    technique = import_module(f"tasks.techniques.{name}")
+    card = Card(
+        variant="row",
+        parent="data",
+        technique=name,
+        form=technique.GIVES,
+        params=technique.Params(**CASES[name].params).model_dump(mode="json"),
+        facts=applied(name).facts,
+    )
+    assert Card.model_validate_json(card.model_dump_json()) == card
+    assert technique.Params.model_validate(card.params).model_dump(mode="json") == card.params
+
+
+@each
+def test_wrong_use_raises(name: str) -> None:
+    parent = parent_of(name)
+    if name == "quantize":  # a graph whose one matrix product has no constant weights
+        parent = Graph(tiny.exported())
+        for node in parent.proto.graph.node:
+            if node.op_type == "Gemm":
+                node.op_type = "MatMul"
+                node.input[:] = [node.input[0], node.input[0]]
+                del node.attribute[:]
+        del parent.proto.graph.value_info[:], parent.proto.graph.output[0].type.tensor_type.shape.dim[:]
+    with pytest.raises(TechniqueError, match=CASES[name].says):
+        applied(name, parent, **CASES[name].wrong)
+
+
+def test_importing_a_plug_in_is_cheap() -> None:
+    modules = [f"tasks.techniques.{n}" for n in NAMES]
+    modules += [f"tasks.models.{m.name}" for m in pkgutil.iter_modules(tasks.models.__path__)]
+    code = f"import sys, {', '.join(modules)}; print(*(m for m in ('torch', 'onnx', 'numpy', 'sklearn') if m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tasks.__path__[0] + "/..")
+    assert (out.returncode, out.stdout.strip()) == (0, ""), out

@@ -50,6 +50,7 @@ def reproduce(stage: str, force: bool) -> Any:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # importing DVC sets it anew
     log = LOGS / f"{stage}.log"
     began = time.time()
     BOARD.start(stage)
@@ -115,7 +116,6 @@ def record() -> None:
 @flow(name="compress", retries=0, persist_result=False)
 def compress(workers: int = 2, force: bool = False) -> None:
     """Bring the whole plan up to date; RunFailedError names what failed. What was finished stays finished."""
-    logging.getLogger("dvc").setLevel(logging.ERROR)
     os.environ["STILLROOM_DRIVER"] = str(os.getpid())
     os.environ["STILLROOM_LOGS"] = str(LOGS)
     todo = stages(load().plan)
@@ -133,6 +133,8 @@ def compress(workers: int = 2, force: bool = False) -> None:
 
 def run(workers: int, force: bool) -> None:
     """Run the flow with a tag that lets a later run see whether this process is still alive."""
+    if home := os.environ.get("PREFECT_HOME"):
+        Path(home).mkdir(parents=True, exist_ok=True)  # Prefect's own server does not make it, and then cannot start
     with tags(driver_tag()):
         compress(workers=workers, force=force)
 

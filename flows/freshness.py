@@ -10,9 +10,9 @@ from tasks.plan import Plan
 
 def reasons(plan: Plan) -> dict[str, str]:
     """Why each stage would run, in a few words; a current stage has no entry. A stage after a stale one is stale too."""
-    logging.getLogger("dvc").setLevel(logging.ERROR)
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # importing DVC sets it anew
     status: dict[str, Any] = Repo().status()
     found: dict[str, str] = {}
     for stage in stages(plan):

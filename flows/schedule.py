@@ -117,6 +117,7 @@ def register(settings: Settings) -> Registered:
     """
     url = api_url()
     os.environ.update({**quiet(), "PREFECT_API_URL": url})
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect itself makes no parents
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -124,7 +125,8 @@ def register(settings: Settings) -> Registered:
         ensure_pool(client)
         flow_id = client.create_flow_from_name(NAME.partition("/")[0])
         made = client.create_deployment(flow_id=flow_id, **deployment(settings.schedule, Path.cwd()))
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
+    prefect = Path(sys.executable).parent / "prefect"
+    prefect = prefect.relative_to(Path.cwd()) if prefect.is_relative_to(Path.cwd()) else prefect
     worker = f"PREFECT_API_URL={url} {prefect} worker start --pool {POOL}"
     registered = Registered(str(made), NAME, next_runs(settings.schedule), worker)
     show(registered, settings.schedule)

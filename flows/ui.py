@@ -5,11 +5,14 @@ A server of the user's own (MLFLOW_TRACKING_URI, PREFECT_API_URL) has its own pa
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from pathlib import Path
 from flows.environment import quiet
 from flows.page import Page, check_alive, claim, start, stop, wait_for
 
+EXPERIMENT = "stillroom"  # as in tasks.track, which flows may not import
 SERVER_ENV = Path("mlflow") / "server.env"
 
 
@@ -44,7 +48,7 @@ def serve(mlflow_port: int = 5000, prefect_port: int = 4200) -> None:
                 running.append((page, start(page)))
             for page, process in running:
                 wait_for(page, process)
-                print(f"{page.name:8} {page.address}", flush=True)
+                print(f"{page.name:8} {_front(page)}", flush=True)
             if running:
                 print("Ctrl-C to stop", flush=True)
             while running:
@@ -68,6 +72,19 @@ def _prefect(port: int, env: dict[str, str]) -> Page:
     command = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     api = {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}  # else the page asks port 4200
     return Page("Prefect", port, "--prefect-port", "/api/health", command, {**env, **api})
+
+
+def _front(page: Page) -> str:
+    """Where to look first: for MLflow our runs, since its own front page is about chat models."""
+    if page.name != "MLflow":
+        return page.address
+    asked = f"{page.address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={EXPERIMENT}"
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            number = json.load(answer)["experiment"]["experiment_id"]
+    except urllib.error.HTTPError:  # nothing is logged yet
+        return page.address
+    return f"{page.address}/#/experiments/{number}/runs?workflowType=machine_learning"
 
 
 @contextmanager

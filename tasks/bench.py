@@ -21,11 +21,11 @@ import numpy as np
 from tasks.core import artifact
 from tasks.core.arrays import read_data
 from tasks.core.contract import Split
-from tasks.core.machine import machine, usable_cores
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
-from tasks.core.session import OUTPUT, feed_names, open_session
-from tasks.core.stats import median_interval
+from tasks.evidence.machine import machine, usable_cores
+from tasks.evidence.session import OUTPUT, feed_names, open_session
+from tasks.evidence.stats import median_interval
 from tasks.plan.schema import Settings
 
 if TYPE_CHECKING:

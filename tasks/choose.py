@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, NothingFitsError
 from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Quality, Timing
-from tasks.core.stats import pareto_front
+from tasks.evidence.stats import pareto_front
 from tasks.plan.schema import BenchBlock, Metric, Settings
 
 EXACT = 9  # decimals: more are noise of binary fractions (0.96 - 0.94 > 0.02), fewer could hide a row

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core import artifact, stats
+from tasks.core import artifact
 from tasks.core.arrays import read_data
 from tasks.core.contract import Data, Split
 from tasks.core.errors import ArtifactError
-from tasks.core.graph_cost import graph_cost
 from tasks.core.results import Evaluation, Quality
-from tasks.core.session import open_session, predict
+from tasks.evidence import stats
+from tasks.evidence.graph_cost import graph_cost
+from tasks.evidence.session import open_session, predict
 from tasks.plan.schema import Settings
 
 Array = np.ndarray[Any, Any]

@@ -18,11 +18,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.core import artifact, bentocloud, kubernetes
+from tasks.core import artifact
 from tasks.core.arrays import read_data
-from tasks.core.autoscale import Sizing
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
+from tasks.deploy import bentocloud, kubernetes
+from tasks.deploy.autoscale import Sizing
 
 if TYPE_CHECKING:
     from tasks.plan.schema import Settings

@@ -6,16 +6,20 @@ Accuracy here is on `test`, which had no part in choosing. The page loads nothin
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core import artifact, verdict
+from pydantic import JsonValue
+
+from tasks.core import artifact
 from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Bench, Chosen, Evaluation, Summary, SummaryRow, Timing
-from tasks.core.scatter import Point, scatter_svg
 from tasks.core.validation import Validation
+from tasks.evidence import verdict
+from tasks.evidence.scatter import Point, scatter_svg
 from tasks.plan.schema import Plan, Settings, Variant
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -127,6 +131,7 @@ def page(evidence: Evidence, summary: Summary) -> str:
     ]
     told = "; ".join(f"{p.name} {p.latency_ms:.3f} ms, {p.accuracy:.2%}, {p.size_bytes / 1e6:.3f} MB" for p in points)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["plain"] = plain
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         e=evidence,
         summary=summary,
@@ -136,3 +141,10 @@ def page(evidence: Evidence, summary: Summary) -> str:
         validation=artifact.read_json(artifact.DATA / "validation.json", Validation),
         speed=verdict.speed,
     )
+
+
+def plain(value: JsonValue) -> str:
+    """A parameter or fact as a person writes it: text as it is, nothing as `none`, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    return "none" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)

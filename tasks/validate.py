@@ -14,7 +14,7 @@ from tasks.core.arrays import SPLITS
 from tasks.core.contract import Data
 from tasks.core.facts import RowFacts, shape_text
 from tasks.core.quiet import quiet
-from tasks.core.row_table import percent, places, row_table, some
+from tasks.core.row_table import in_brackets, percent, places, row_table, some
 from tasks.core.validation import Rule, Validation
 from tasks.plan.schema import Expectations
 
@@ -58,7 +58,7 @@ def _split_rules(rows: pd.DataFrame, name: str, data: Data, wanted: Expectations
     if name != "calibration" and wanted.duplicate_share_max < 1:  # calibration is part of train
         share = float(rows["duplicate"].mean()) if len(rows) else 0.0
         args = {"column": "duplicate", "max_value": wanted.duplicate_share_max}
-        found = f"{percent(share)}{places(rows[rows['duplicate'] == 1])}"
+        found = f"{percent(share)}{in_brackets(places(rows[rows['duplicate'] == 1]))}"
         text = f"few rows of {name} repeat an earlier row of it"
         allowed = f"{percent(wanted.duplicate_share_max)} or less"
         drafts.append(Draft(text, allowed, found, "ExpectColumnMeanToBeBetween", args, name))
@@ -100,20 +100,20 @@ def _row_rules(table: pd.DataFrame, wanted: Expectations) -> list[Draft]:
     for column, bound, word in (("low", wanted.value_min, "below"), ("high", wanted.value_max, "above")):
         if bound is not None:
             bad = table[table[column] < bound if column == "low" else table[column] > bound]
-            found = f"{table[column].min() if column == 'low' else table[column].max():g}{places(bad)}"
+            found = f"{table[column].min() if column == 'low' else table[column].max():g}{in_brackets(places(bad))}"
             args = {"column": column, "min_value" if column == "low" else "max_value": bound}
             allowed = f"{bound:g} or {'more' if column == 'low' else 'less'}"
             drafts.append(
                 Draft(f"no value lies {word} the range", allowed, found, "ExpectColumnValuesToBeBetween", args)
             )
-    for column, most, text in (
-        ("not_finite", wanted.nan_rows_max, "few rows hold a NaN or an infinity"),
-        ("overlap", wanted.overlap_rows_max, "few rows of val and test also stand in train"),
+    for column, most, none, few in (
+        ("not_finite", wanted.nan_rows_max, "no row holds a NaN or an infinity", "few rows hold a NaN or an infinity"),
+        ("overlap", wanted.overlap_rows_max, "no val or test row is in train", "few val or test rows are in train"),
     ):
         bad = table[table[column] == 1]
         args = {"column": column, "max_value": most}
-        text, allowed = (text, f"{most} rows or fewer") if most else (text.replace("few rows", "no row"), "0 rows")
-        found = f"{len(bad)} rows{places(bad)}"
+        text, allowed = (few, f"{most} or fewer") if most else (none, "none")
+        found = places(bad) or "none"
         drafts.append(Draft(text, allowed, found, "ExpectColumnSumToBeBetween", args))
     return drafts
 

@@ -82,7 +82,7 @@ def parity(network: Network, proto: onnx.ModelProto, data: Data) -> float:
     val = data.split("val")
     inputs, _ = next(batches(val, min(PARITY_ROWS, len(val))))
     with torch.no_grad():
-        reference = network.module.eval()(*(torch.from_numpy(x) for x in inputs.values())).numpy()
+        reference = network.module.eval()(*(torch.tensor(x) for x in inputs.values())).numpy()
     found = session(proto).run([LOGITS], inputs)[0]
     difference = relative_difference(found, reference)
     if not difference <= PARITY_LIMIT:

@@ -61,7 +61,7 @@ def accuracy(module: nn.Module, split: Split, device: torch.device) -> float:
     module.eval()
     with torch.no_grad(), mixed_precision(device):
         for inputs, labels in batches(split, 512):
-            logits_NC = module(*(placed(torch.from_numpy(x), device) for x in inputs.values()))
+            logits_NC = module(*(placed(torch.tensor(x), device) for x in inputs.values()))
             right += int((logits_NC.argmax(1).cpu().numpy() == labels).sum())
     return right / len(split)
 

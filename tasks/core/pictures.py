@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -64,7 +65,7 @@ def _open(source: bytes | Path, where: str) -> Image.Image:
         picture.load()
     except FileNotFoundError:
         raise DataError(f"{where}: there is no file {source!s}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as e:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as e:
         about = type(e).__name__ if "BytesIO" in str(e) else str(e)
         raise DataError(f"{where}: not a picture that can be read ({about})") from None
     if picture.mode[0] in "IF":

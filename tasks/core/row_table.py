@@ -54,9 +54,14 @@ def some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def places(bad: pd.DataFrame) -> str:
-    """` (in 3 rows: train 12, val 0, val 7)`; empty when there is no bad row. Rows count from 0 within their split."""
+def places(bad: pd.DataFrame, most: int = 3) -> str:
+    """`4 rows: train 12, val 0, val 7, ...`, counted from 0 within their split; empty when there is none."""
     if not len(bad):
         return ""
-    some = [f"{split} {row}" for split, row in zip(bad["split"][:3], bad["row"][:3], strict=True)]
-    return f" (in {len(bad)}: {', '.join(some)}{', ...' if len(bad) > 3 else ''})"
+    first = [f"{split} {row}" for split, row in zip(bad["split"][:most], bad["row"][:most], strict=True)]
+    return f"{len(bad)} row{'s' * (len(bad) > 1)}: {', '.join(first)}{', ...' if len(bad) > most else ''}"
+
+
+def in_brackets(text: str) -> str:
+    """` (text)`, or nothing for no text."""
+    return f" ({text})" if text else ""

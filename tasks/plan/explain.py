@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.core.errors import nearest
-from tasks.plan.problems import MISSING, Document, Keys, show
+from tasks.plan.problems import MISSING, Document, Keys, listed, show
 
 M = TypeVar("M", bound=BaseModel)
 _KINDS = {
@@ -59,7 +59,7 @@ def _told(error: ErrorDetails, raw: object, root: dict[str, Any], also: tuple[st
     if kind == "extra_forbidden" or error["loc"][-1:] == ("[key]",):
         parents = _branches(root, _at(root, root, keys[:-1]))
         names = tuple(name for parent in parents for name in _names(parent)) + (also if len(keys) == 1 else ())
-        return keys, "an unknown key", ", ".join(names) or "no key", nearest(keys[-1], names)
+        return keys, "an unknown key", listed(names) or "no key", nearest(keys[-1], names)
     if kind in ("value_error", "assertion_error"):
         told = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return keys, "these values together" if isinstance(value, dict) else show(value), told, ""

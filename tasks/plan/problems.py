@@ -11,6 +11,7 @@ from tasks.core.errors import nearest
 Keys = tuple[str | int, ...]
 MISSING: Final = object()
 _LONGEST = 60
+_MOST_NAMES = 24
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         key = f" {dotted(self.path)}:" if self.path else ""
-        return f"{place}:{key} found {self.found}; allowed: {self.allowed}{self.hint}"
+        text = f"{place}:{key} found {self.found}; allowed: {self.allowed}{self.hint}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def dotted(path: Keys) -> str:
@@ -61,6 +63,12 @@ def show(value: Any) -> str:
 def bare(text: str) -> str:
     """Text without quotes, on one line; what cannot be printed is escaped."""
     return repr(text)[1:-1].replace("\\'", "'")
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """The names, or as many of them as a person will read."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 @dataclass
@@ -96,5 +104,5 @@ class Document:
         if isinstance(value, str) and value in names:
             return value
         hint = nearest(value, names) if isinstance(value, str) else ""
-        self.problem(path, show(value), ", ".join(names) or "nothing, for there is none", hint)
+        self.problem(path, show(value), listed(names) or "nothing, for there is none", hint)
         return None

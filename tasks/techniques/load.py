@@ -81,7 +81,7 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(str(path))
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as e:
-        reason = str(e).splitlines()[0]
+        reason = (str(e) or "the file ends early").splitlines()[0]
         raise TechniqueError(f"load: {path} is neither safetensors nor a plain state dict: {reason}") from None
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]

@@ -17,6 +17,8 @@ from tasks.track.provenance import LOCK, LastRun, git_tags, lock_hashes, sha256
 from tasks.track.registry import Registry, Version
 from tasks.track.store import connect, search_finished
 
+SOURCE = {"mlflow.source.name": "python -m tasks track"}
+
 
 @dataclass(frozen=True)
 class Logged:
@@ -37,7 +39,7 @@ def run(settings: Settings) -> None:
 
     last = _not_yet_logged(client, LastRun.read())
     about = {**git_tags(), **last.tags()}
-    tags = {**about, "kind": "run", "chosen": chosen.variant}
+    tags = {**about, "kind": "run", **SOURCE, "chosen": chosen.variant}
     with mlflow.start_run(run_name=last.flow_run_name or None, tags=tags) as parent:
         _log_parent(settings, rows[chosen.variant])
         logged = {name: _log_row(client, row, last, about) for name, row in rows.items()}
@@ -50,7 +52,11 @@ def _not_yet_logged(client: Any, last: LastRun) -> LastRun:
     """The last flow run, or an empty record when it is logged already: then DVC alone drove what is logged now."""
     if not last.flow_run_id:
         return last
-    return LastRun() if search_finished(client, {"kind": "run", "prefect.flow_run_id": last.flow_run_id}) else last
+    return (
+        LastRun()
+        if search_finished(client, {"kind": "run", **SOURCE, "prefect.flow_run_id": last.flow_run_id})
+        else last
+    )
 
 
 def _log_parent(settings: Settings, chosen: Row) -> None:
@@ -90,6 +96,7 @@ def _log_row(client: Any, row: Row, last: LastRun, about: dict[str, str]) -> Log
         **about,
         **identity,
         "kind": "variant",
+        **SOURCE,
         "parent_variant": row.card.parent,
         "technique": row.card.technique,
         "build": last.state(f"build@{row.name}"),

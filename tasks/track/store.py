@@ -36,7 +36,8 @@ def connect() -> Any:
     client = mlflow.MlflowClient()
     if client.get_experiment_by_name(EXPERIMENT) is None:
         # A server decides by itself where its artifacts are.
-        client.create_experiment(EXPERIMENT, artifact_location=None if uri else ARTIFACTS.absolute().as_uri())
+        location = None if uri else ARTIFACTS.absolute().as_uri()
+        client.create_experiment(EXPERIMENT, artifact_location=location)
     mlflow.set_experiment(EXPERIMENT)
     return client
 

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tasks.core.autoscale import Sizing
-from tasks.core.bentocloud import bentocloud, read_bentocloud
 from tasks.core.errors import PlanError
-from tasks.core.kubernetes import kubernetes, read_kubernetes
+from tasks.deploy.autoscale import Sizing
+from tasks.deploy.bentocloud import bentocloud, read_bentocloud
+from tasks.deploy.kubernetes import kubernetes, read_kubernetes
 
 NUMBERS: dict[str, Any] = {
     "min_replicas": 2,

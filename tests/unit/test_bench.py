@@ -10,8 +10,8 @@ import pytest
 
 from tasks import bench
 from tasks.core import artifact
-from tasks.core.machine import cpu_model
 from tasks.core.results import Bench
+from tasks.evidence.machine import cpu_model
 from tests.unit import fake_project as fake
 
 

@@ -16,7 +16,7 @@ from tasks.core import artifact
 from tasks.core.arrays import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation
-from tasks.core.session import open_session, predict
+from tasks.evidence.session import open_session, predict
 from tests.unit import fake_project as fake
 
 

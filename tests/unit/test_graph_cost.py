@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tasks.core.errors import ArtifactError
-from tasks.core.graph_cost import graph_cost
+from tasks.evidence.graph_cost import graph_cost
 from tests.unit.fake_project import model_of, network
 
 F = TensorProto.FLOAT

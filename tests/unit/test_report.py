@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tasks import choose, report
-from tasks.core import artifact, verdict
+from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Interval, Summary
+from tasks.evidence import verdict
 from tests.unit import fake_evidence, fake_project
 
 
@@ -172,3 +173,13 @@ def test_speed_is_claimed_only_when_the_interval_supports_it(
 def test_interval_of_a_speed_up_is_turned_round() -> None:
     claim = verdict.speed(Interval(value=0.25, low=0.2, high=0.5))
     assert claim.basis == "95 % interval 2.00× to 5.00×"
+
+
+def test_dvc_plots_page_needs_no_network() -> None:
+    template = fake_project.text(Path(report.__file__).parents[1] / ".dvc" / "plots_template.html")
+    assert template.count("{plot_divs}") == template.count("{refresh_tag}") == 1
+    assert "{scripts}" not in template  # where DVC would put three scripts from a CDN
+    assert set(re.findall(r"https?://[^\"]*", template)) == {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xhtml",
+    }

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from tasks.core.contract import Split
 from tasks.core.errors import ArtifactError
-from tasks.core.session import open_session, predict
+from tasks.evidence.session import open_session, predict
 from tests.unit.fake_project import network, split
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
-from tasks.core import stats
+from tasks.evidence import stats
 
 
 def test_interval_of_equal_values_has_no_width() -> None:

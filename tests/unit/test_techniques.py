@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 FIT = {"epochs": 1, "lr": 0.05, "batch": 32}
 CASES = {
-    "train": Case(FIT, {**FIT, "lr": 10.0, "momentum": 0.99, "epochs": 60, "warmup": 0.0}, "diverged"),
+    "train": Case(FIT, {**FIT, "augment": ["flip"]}, "for pictures"),
     "load": Case({"path": "weights.safetensors"}, {"path": "nowhere.pt"}, "no such file"),
     "distill": Case(
         {**FIT, "student": {"arch": "small_cnn", "width": 4}},
@@ -147,24 +147,30 @@ def test_facts_fit_on_a_card(name: str) -> None:
     assert technique.Params.model_validate(card.params).model_dump(mode="json") == card.params
 
 
+def without_weights() -> Graph:
+    """A graph whose one matrix product multiplies two activations."""
+    proto = tiny.exported()
+    for node in proto.graph.node:
+        if node.op_type == "Gemm":
+            node.op_type = "MatMul"
+            node.input[:] = [node.input[0], node.input[0]]
+            del node.attribute[:]
+    del proto.graph.value_info[:], proto.graph.output[0].type.tensor_type.shape.dim[:]
+    return Graph(proto)
+
+
 @each
 def test_wrong_use_raises(name: str) -> None:
-    parent = parent_of(name)
-    if name == "quantize":  # a graph whose one matrix product has no constant weights
-        parent = Graph(tiny.exported())
-        for node in parent.proto.graph.node:
-            if node.op_type == "Gemm":
-                node.op_type = "MatMul"
-                node.input[:] = [node.input[0], node.input[0]]
-                del node.attribute[:]
-        del parent.proto.graph.value_info[:], parent.proto.graph.output[0].type.tensor_type.shape.dim[:]
+    starts = {"train": (tiny.trained("numbers"), tiny.numbers()), "quantize": (without_weights(), tiny.pictures())}
+    parent, data = starts.get(name, (parent_of(name), tiny.pictures()))
     with pytest.raises(TechniqueError, match=CASES[name].says):
-        applied(name, parent, **CASES[name].wrong)
+        applied(name, parent, data, **CASES[name].wrong)
 
 
 def test_importing_a_plug_in_is_cheap() -> None:
     modules = [f"tasks.techniques.{n}" for n in NAMES]
     modules += [f"tasks.models.{m.name}" for m in pkgutil.iter_modules(tasks.models.__path__)]
-    code = f"import sys, {', '.join(modules)}; print(*(m for m in ('torch', 'onnx', 'numpy', 'sklearn') if m in sys.modules))"
+    heavy = ("torch", "onnx", "onnxruntime", "numpy", "sklearn", "pandas")
+    code = f"import sys, {', '.join(modules)}; print(*(m for m in {heavy} if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tasks.__path__[0] + "/..")
     assert (out.returncode, out.stdout.strip()) == (0, ""), out

@@ -51,7 +51,9 @@ MLP = {"arch": "mlp", "hidden": [32, 16]}
 def _trained(kind: str) -> Network:
     torch.manual_seed(0)
     data, block = (pictures(), CNN) if kind == "pictures" else (numbers(), MLP)
-    return train.apply(build_like(block, data), data, train.Params(epochs=12, lr=0.05, batch=32)).model
+    outcome = train.apply(build_like(block, data), data, train.Params(epochs=12, lr=0.05, batch=32))
+    assert isinstance(outcome.model, Network)
+    return outcome.model
 
 
 @lru_cache
@@ -77,7 +79,8 @@ def inputs(data: Data, split: str = "val") -> tuple[torch.Tensor, ...]:
 def logits(network: Network, data: Data) -> np.ndarray[Any, Any]:
     """(N, classes) of `val`."""
     with torch.no_grad():
-        return network.module.eval()(*inputs(data)).numpy()
+        out: np.ndarray[Any, Any] = network.module.eval()(*inputs(data)).numpy()
+    return out
 
 
 def accuracy(logits_NC: np.ndarray[Any, Any], data: Data) -> float:

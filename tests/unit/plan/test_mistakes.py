@@ -57,6 +57,9 @@ CASES = [
     # the tree
     (PLAN, "from: student,", "from: studnet,",
      f"plan.yaml:9: variants.student_int8.from: found 'studnet'; allowed: {ROWS}; did you mean 'student'?"),
+    (PLAN, "student_int8:", '"line\\nbreak":',
+     "plan.yaml:9: variants['line\\nbreak']: found the name 'line\\nbreak'; allowed: a-z, then a-z, 0-9 and _, "
+     "at most 64; for instance 'line_break'"),
     (PLAN, "from: data", "from: student",
      "plan.yaml:6: variants.baseline.from: found a loop: baseline -> student -> baseline; "
      "allowed: a chain that ends at 'data'"),

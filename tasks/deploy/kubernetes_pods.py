@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from tasks.core.autoscale import NAME, Resources, Sizing
 from tasks.core.contract import Frozen
+from tasks.deploy.autoscale import NAME, Resources, Sizing
 
 PORT = 3000  # where a bento's container listens
 USER = 1034  # `bentoml` in its image; by number, since a name cannot be proved not to be root

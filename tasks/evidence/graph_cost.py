@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.core.errors import ArtifactError
-from tasks.core.graph_macs import Shape, constants, graph_macs
+from tasks.evidence.graph_macs import Shape, constants, graph_macs
 
 if TYPE_CHECKING:
     import onnx

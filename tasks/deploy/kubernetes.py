@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, TypeAdapter
 
-from tasks.core.autoscale import NAME, Sizing, check, dump
-from tasks.core.kubernetes_pods import LABELS, Deployment, Kube, Metadata, pods
+from tasks.deploy.autoscale import NAME, Sizing, check, dump
+from tasks.deploy.kubernetes_pods import LABELS, Deployment, Kube, Metadata, pods
 
 NOTE = """\
 # kubectl apply -f kubernetes.yaml. `image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes;
@@ -106,7 +106,7 @@ _documents: TypeAdapter[KubeDocument] = TypeAdapter(KubeDocument)
 
 
 def kubernetes(sizing: Sizing) -> str:
-    """A Deployment, a Service and a HorizontalPodAutoscaler, as YAML; PlanError when `sizing` is out of the platform's range.
+    """A Deployment, a Service and a HorizontalPodAutoscaler, as YAML; PlanError for what Kubernetes does not take.
 
     Kubernetes' own autoscaler cannot go to zero: a `min_replicas` of 0 becomes 1 here.
     """

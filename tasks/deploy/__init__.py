@@ -1,0 +1,1 @@
+"""Where a package can run: autoscaling descriptions for BentoCloud and Kubernetes, written strictly."""

@@ -1,0 +1,1 @@
+"""How a variant is measured and judged: statistics, costs of a graph, sessions, verdicts. Nothing that builds needs it."""

@@ -1,0 +1,115 @@
+"""Loading checkpoints: exact, safe, and clear about what does not fit."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tasks.core.errors import TechniqueError
+from tasks.core.shape import body_of, build_like
+from tasks.techniques import load
+from tests.unit import tiny
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def weights() -> dict[str, torch.Tensor]:
+    return dict(body_of(tiny.trained().module).state_dict())
+
+
+def loaded(**params: Any) -> np.ndarray[Any, Any]:
+    data = tiny.pictures()
+    torch.manual_seed(1)
+    outcome = load.apply(build_like(tiny.CNN, data), data, load.Params(**params))
+    return tiny.logits(outcome.model, data)
+
+
+@pytest.mark.parametrize("form", ["safetensors", "state dict", "under state_dict", "prefixed"])
+def test_the_loaded_network_answers_as_the_saved_one(form: str) -> None:
+    params: dict[str, str] = {"path": "w.pt"}
+    if form == "safetensors":
+        params = {"path": "w.safetensors"}
+        save_file(weights(), "w.safetensors")
+    elif form == "prefixed":
+        torch.save({f"module.{k}": v for k, v in weights().items()}, "w.pt")
+        params["prefix"] = "module."
+    else:
+        torch.save(weights() if form == "state dict" else {"state_dict": weights(), "epoch": 3}, "w.pt")
+    assert np.array_equal(loaded(**params), tiny.logits(tiny.trained(), tiny.pictures()))
+
+
+def test_batch_counts_may_be_missing() -> None:
+    save_file({k: v for k, v in weights().items() if "num_batches" not in k}, "w.safetensors")
+    assert np.array_equal(loaded(path="w.safetensors"), tiny.logits(tiny.trained(), tiny.pictures()))
+
+
+def test_misfits_are_listed_with_their_shapes() -> None:
+    state = weights()
+    state["0.0.weight"] = torch.zeros(5, 1, 3, 3)
+    del state["7.bias"]
+    state["surplus"] = torch.zeros(2)
+    save_file(state, "w.safetensors")
+    with pytest.raises(TechniqueError) as e:
+        loaded(path="w.safetensors")
+    for part in (
+        "0.0.weight is (5, 1, 3, 3), the network has (8, 1, 3, 3)",
+        "7.bias (3,) is missing",
+        "surplus (2,) is not in the network",
+    ):
+        assert part in str(e.value)
+
+
+def test_only_the_first_few_misfits_are_listed() -> None:
+    save_file({"nothing": torch.zeros(1)}, "w.safetensors")
+    with pytest.raises(TechniqueError, match=r"; and \d+ more$"):
+        loaded(path="w.safetensors")
+
+
+def test_a_wrong_prefix_is_named() -> None:
+    save_file(weights(), "w.safetensors")
+    with pytest.raises(TechniqueError, match=r"prefix 'modul\.' is not on"):
+        loaded(path="w.safetensors", prefix="modul.")
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return (Path("exploded").write_text, ("boom",))
+
+
+def test_code_in_a_pickle_does_not_run() -> None:
+    Path("w.pt").write_bytes(pickle.dumps({"w": Bomb()}, protocol=2))
+    with pytest.raises(TechniqueError, match="neither safetensors nor a plain state dict"):
+        loaded(path="w.pt")
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint at all"])
+def test_files_of_another_kind(name: str, content: bytes) -> None:
+    Path(name).write_bytes(content)
+    with pytest.raises(TechniqueError, match="neither safetensors nor a plain state dict"):
+        loaded(path=name)
+
+
+def test_a_file_without_names_is_refused() -> None:
+    torch.save([torch.zeros(1)], "w.pt")
+    with pytest.raises(TechniqueError, match="holds no state dict"):
+        loaded(path="w.pt")
+
+
+def test_the_digest_pins_the_file() -> None:
+    save_file(weights(), "w.safetensors")
+    digest = hashlib.sha256(Path("w.safetensors").read_bytes()).hexdigest()
+    loaded(path="w.safetensors", sha256=digest)
+    with pytest.raises(TechniqueError, match=f"has sha256 {digest}"):
+        loaded(path="w.safetensors", sha256="0" * 64)

@@ -15,7 +15,7 @@ class Entry:
     """One stage: its state, and how long it took (so far, when it runs)."""
 
     state: State = "waiting"
-    started: float = 0.0
+    began: float = 0.0  # seconds since the epoch
     seconds: float = 0.0
 
 
@@ -25,31 +25,33 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self.started = time.monotonic()
+        self.began = time.time()
 
     def reset(self, names: list[str]) -> None:
         """Start a new run of these stages."""
         with self._lock:
             self._entries = {name: Entry() for name in names}
-        self.started = time.monotonic()
+        self.began = time.time()
 
-    def start(self, name: str) -> None:
-        """Stage `name` runs from now on."""
+    def start(self, name: str) -> float:
+        """Stage `name` runs from now on; that moment."""
+        now = time.time()
         with self._lock:
-            self._entries[name] = Entry("running", time.monotonic())
+            self._entries[name] = Entry("running", now)
+        return now
 
     def end(self, name: str, state: State) -> None:
         """Stage `name` is done; `state` says how."""
         with self._lock:
-            began = self._entries.get(name, Entry()).started
-            self._entries[name] = Entry(state, began, time.monotonic() - began if began else 0.0)
+            began = self._entries.get(name, Entry()).began
+            self._entries[name] = Entry(state, began, time.time() - began if began else 0.0)
 
     def entries(self) -> dict[str, Entry]:
         """A copy of all states; a running stage's seconds count up to now."""
-        now = time.monotonic()
+        now = time.time()
         with self._lock:
             return {
-                name: Entry("running", e.started, now - e.started) if e.state == "running" else e
+                name: Entry("running", e.began, now - e.began) if e.state == "running" else e
                 for name, e in self._entries.items()
             }
 

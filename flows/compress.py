@@ -1,7 +1,7 @@
 """The plan as a Prefect flow: the very stages of dvc.yaml, side by side where they do not need each other.
 
-DVC alone decides what is current; a task asks it to reproduce one stage. A stage is submitted when everything it needs is
-done, so that one that waits never holds a place of the `workers` that could work.
+DVC alone decides what is current; a task asks it to reproduce one stage. A stage is submitted when everything it needs
+is done, so that one that waits never holds a place of the `workers` that could work.
 """
 
 import json
@@ -22,12 +22,13 @@ from prefect.states import Completed
 from flows.board import BOARD, LOGS, State, tail
 from flows.stages import Stage, stages
 from flows.sweep import driver_tag, sweep
+from tasks.core.errors import StillroomError
 from tasks.plan import load
 
 RUN_RECORD = Path(".stillroom/run.json")
 
 
-class RunFailedError(Exception):
+class RunFailedError(StillroomError):
     """At least one stage failed; the message holds the end of each failed stage's log."""
 
 
@@ -51,16 +52,14 @@ def reproduce(stage: str, force: bool) -> Any:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # importing DVC sets it anew
-    log = LOGS / f"{stage}.log"
-    began = time.time()
-    BOARD.start(stage)
+    began = BOARD.start(stage)
     try:
         ran = Repo(_wait_for_lock=True).reproduce([stage], single_item=True, force=force)
     except DvcException as e:
         BOARD.end(stage, "failed")
         raise RunFailedError(f"{e}: {e.__cause__}") from e
-    how: State = "computed" if log.exists() and log.stat().st_mtime >= began else "restored"
-    how = how if ran else "reused"
+    computed: State = "computed" if ran_since(stage, began) else "restored"
+    how = computed if ran else "reused"
     BOARD.end(stage, how)
     return Completed(name=how.capitalize(), data=stage)
 
@@ -75,13 +74,13 @@ def track() -> None:
         raise RunFailedError("track: MLflow did not take the run:\n  " + "\n  ".join(tail("track", 8)))
 
 
-def run_stages(todo: list[Stage], workers: int, force: bool) -> list[str]:
-    """Run stages as their needs are met, at most `workers` at a time; the names that failed. Needs of those are skipped."""
+def run_stages(todo: list[Stage], workers: int, force: bool) -> dict[str, str]:
+    """Run stages as their needs are met, at most `workers` at a time; why each failed one did. What needs it is skipped."""
     futures: dict[str, PrefectFuture[Any]] = {}
     waiting = {stage.name: stage for stage in todo}
     running: set[str] = set()
     lost: set[str] = set()  # failed, or skipped because a need is lost
-    failed: list[str] = []
+    failed: dict[str, str] = {}
     while waiting or running:
         for name, stage in list(waiting.items()):
             if lost.intersection(stage.needs):
@@ -89,16 +88,29 @@ def run_stages(todo: list[Stage], workers: int, force: bool) -> list[str]:
                 BOARD.end(name, "skipped")
                 del waiting[name]
             elif len(running) < workers and all(n in futures and n not in running for n in stage.needs):
-                futures[name] = reproduce.submit(name, force, wait_for=[futures[n] for n in stage.needs])
+                needs = [futures[n] for n in stage.needs]
+                futures[name] = reproduce.submit(name, force, return_state=False, wait_for=needs)
                 running.add(name)
                 del waiting[name]
         for name in [n for n in running if futures[n].state.is_final()]:
             running.remove(name)
             if not futures[name].state.is_completed():
-                failed.append(name)
+                failed[name] = str(futures[name].state.message)
                 lost.add(name)
         time.sleep(0.05)
     return failed
+
+
+def account(name: str, why: str) -> str:
+    """What there is to say of a failed stage: the end of its log when its step ran, else what DVC said."""
+    said = tail(name, 12) if ran_since(name, BOARD.entries()[name].began) else [why]
+    return f"{name} failed:\n  " + "\n  ".join(said)
+
+
+def ran_since(stage: str, began: float) -> bool:
+    """Whether a stage's step has started since `began` (seconds since the epoch): it opens its log anew."""
+    log = LOGS / f"{stage}.log"
+    return log.exists() and log.stat().st_mtime >= began
 
 
 def record() -> None:
@@ -107,7 +119,10 @@ def record() -> None:
         "flow_run_id": str(runtime.flow_run.id),
         "flow_run_name": str(runtime.flow_run.name),
         "flow_run_url": str(runtime.flow_run.ui_url or ""),
-        "stages": {n: {"state": e.state, "seconds": round(e.seconds, 3)} for n, e in BOARD.entries().items()},
+        "stages": {
+            name: {"state": e.state, "began": round(e.began, 3), "seconds": round(e.seconds, 3)}
+            for name, e in BOARD.entries().items()
+        },
     }
     RUN_RECORD.parent.mkdir(exist_ok=True)
     RUN_RECORD.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -125,8 +140,7 @@ def compress(workers: int = 2, force: bool = False) -> None:
     record()
     if failed:
         BOARD.end("track", "skipped")
-        lines = [f"{name} failed:\n  " + "\n  ".join(tail(name, 12) or ["no log"]) for name in failed]
-        raise RunFailedError("\n".join(lines))
+        raise RunFailedError("\n".join([*(account(name, why) for name, why in failed.items()), f"whole logs: {LOGS}/"]))
     track()
     record()
 

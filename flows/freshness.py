@@ -9,7 +9,7 @@ from tasks.plan import Plan
 
 
 def reasons(plan: Plan) -> dict[str, str]:
-    """Why each stage would run, in a few words; a current stage has no entry. A stage after a stale one is stale too."""
+    """Why each stage would run, in a few words; current ones have no entry. A stage after a stale one is stale too."""
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # importing DVC sets it anew

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -44,10 +45,10 @@ def plan_tree(plan: Plan, reasons: Mapping[str, str]) -> Tree:
         why = next((reasons[name] for name in names if name in reasons), None)
         return Text("current", "green") if why is None else Text(f"stale: {why}", "yellow")
 
-    label = {"data": Text(f"data: {plan.data.source}  ").append(state("prepare"))}
+    label = {"data": Text(f"data: {plan.data.source}  ").append_text(state("prepare"))}
     for row in plan.variants.values():
         label[row.name] = Text(f"{row.name}  ", "bold").append(f"{row.technique}  ", "not bold")
-        label[row.name].append(state(f"build@{row.name}", f"evaluate@{row.name}"))
+        label[row.name].append_text(state(f"build@{row.name}", f"evaluate@{row.name}"))
     return tree(plan, label)
 
 
@@ -68,14 +69,14 @@ def board_view(plan: Plan, board: Board) -> RenderableType:
     for row in plan.variants.values():
         line = Text(f"{row.name}  ", "bold").append(f"{row.technique}  ", "not bold dim")
         for verb in ("build", "evaluate"):
-            line.append(stage_text(verb, entries.get(f"{verb}@{row.name}", none)))
+            line.append_text(stage_text(verb, entries.get(f"{verb}@{row.name}", none)))
         label[row.name] = line
     joins = Text()
     for name in JOINS:
-        joins.append(stage_text(name, entries.get(name, none)))
+        joins.append_text(stage_text(name, entries.get(name, none)))
     now = [Text(f"  {name}: {last_line(name)[:100]}", "cyan") for name, e in entries.items() if e.state == "running"]
     done = sum(e.state not in ("waiting", "running") for e in entries.values())
-    clock = Text(f"{done} of {len(entries)} steps, {time.monotonic() - board.started:.0f} s", "dim")
+    clock = Text(f"{done} of {len(entries)} steps, {time.time() - board.began:.0f} s", "dim")
     return Group(tree(plan, label), joins, *now, clock)
 
 
@@ -98,34 +99,27 @@ def counts(board: Board) -> str:
 
 def table(summary: Summary) -> Table:
     """The numbers of a run: one line a variant, the chosen one marked."""
-    columns = (
-        "variant",
-        "parent",
-        "technique",
-        "size",
-        "accuracy",
-        "drop",
-        "latency ratio (95 % interval)",
-        "front",
-        "chosen",
-    )
     found = Table(
-        title=f"test accuracy; latency over {summary.reference}'s, {summary.threads} thread, batch {summary.batch}"
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        caption_justify="left",
+        caption=f"accuracy and drop (points) on test; latency ratio to {summary.reference} with its 95 % interval, "
+        f"{summary.threads} thread(s), batch {summary.batch}",
     )
-    for name in columns:
-        found.add_column(name, justify="right" if name in ("size", "accuracy", "drop") else "left")
+    for name in ("variant", "from", "technique", "kB", "accuracy", "drop", "latency ratio", "front", ""):
+        found.add_column(name, justify="right" if name in ("kB", "accuracy", "drop") else "left", no_wrap=True)
     for row in summary.rows:
         ratio = row.latency_ratio
         found.add_row(
             row.variant,
             row.parent,
             row.technique,
-            f"{row.size_bytes / 1e3:,.1f} kB",
+            f"{row.size_bytes / 1e3:,.1f}",
             f"{row.accuracy:.2%}",
-            f"{row.accuracy_drop * 100:+.2f} pt",
-            f"{ratio.value:.2f}x  ({ratio.low:.2f} to {ratio.high:.2f})",
-            "yes" if row.on_front else "",
-            "◀ chosen" if row.chosen else "",
+            f"{row.accuracy_drop * 100:+.2f}",
+            f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            "yes" if row.on_front else "no",
+            "chosen" if row.chosen else "",
             style="bold green" if row.chosen else None,
         )
     return found

@@ -29,11 +29,11 @@ def sweep() -> int:
     """Mark every flow and task run of a dead driver as crashed; the number of flow runs swept."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState
-    from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.objects import State, StateType
     from prefect.states import Crashed
 
     running = FlowRunFilter(state=FlowRunFilterState.model_validate({"type": {"any_": [StateType.RUNNING]}}))
-    state = Crashed(message="The process that drove this run was killed; a later run found it gone.")
+    state: State[object] = Crashed(message="The process that drove this run was killed; a later run found it gone.")
     swept = 0
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=running):

@@ -3,7 +3,7 @@
 artifacts/data/     data.json, validation.json, validation.html, <split>/<input>.npy, <split>/labels.npy|groups.npy
 artifacts/<row>/    card.json, model.onnx and, for a trainable one, model.json + weights.safetensors
 reports/<row>.json  what `evaluate` measured: deterministic
-results/            what is decided over all rows: bench.json, chosen.json, package/, summary.json, pareto.csv, report.html
+results/            over all rows: bench.json, chosen.json, package/, summary.json, pareto.csv, report.html
 
 Nothing here is pickled: loading never runs code from the file. The joins have a folder of their own because they
 depend on the whole of artifacts/ and reports/, and a DVC stage may not write into a folder that it depends on.

@@ -3,6 +3,8 @@
 Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
 """
 
+from pydantic import Field
+
 from tasks.core.contract import Frozen
 
 
@@ -26,7 +28,7 @@ class Quality(Frozen):
     accuracy: float
     macro_f1: float
     per_class_recall: dict[str, float]
-    per_group_accuracy: dict[str, float] = {}
+    per_group_accuracy: dict[str, float] = Field(default_factory=dict)
     agreement: float
     calibration_error: float
 
@@ -44,7 +46,7 @@ class Evaluation(Frozen):
 
 
 class Timing(Frozen):
-    """One variant at one thread count and batch size. `ratio` is its latency over the reference's: below 1 is faster."""
+    """One variant at one thread count and batch size. `ratio`: its latency over the reference's, under 1 is faster."""
 
     threads: int
     batch: int

@@ -1,1 +1,1 @@
-"""How a variant is measured and judged: statistics, costs of a graph, sessions, verdicts. Nothing that builds needs it."""
+"""How a variant is measured and judged: statistics, costs of a graph, sessions, verdicts. No build needs it."""

@@ -65,7 +65,8 @@ def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ch
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, root / file)
         shutil.copy2(root / "params/smoke.yaml", root / "params/plan.yaml")
-        for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"]):
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "start"]):
             subprocess.run(["git", *command], cwd=root, check=True)
         return Checkout(root)
 

@@ -75,7 +75,7 @@ def track() -> None:
 
 
 def run_stages(todo: list[Stage], workers: int, force: bool) -> dict[str, str]:
-    """Run stages as their needs are met, at most `workers` at a time; why each failed one did. What needs it is skipped."""
+    """Run stages as their needs are met, `workers` at a time; why each failed one did. What needs it is skipped."""
     futures: dict[str, PrefectFuture[Any]] = {}
     waiting = {stage.name: stage for stage in todo}
     running: set[str] = set()

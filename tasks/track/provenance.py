@@ -19,9 +19,10 @@ LOCK = Path("dvc.lock")
 
 
 class StageRun(Frozen):
-    """How one stage of a flow run went: computed, reused, restored, failed or skipped."""
+    """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long."""
 
     state: str
+    began: float = 0.0
     seconds: float
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def by_flow(new_checkout: Callable[[str], Checkout]) -> Checkout:
     text = checkout.stillroom("run", "--workers", "2")
     assert "baseline_int8" in text and "next:" in text
     assert states(checkout) == dict.fromkeys(ALL, "computed")
+    shutil.copy(checkout.root / ".stillroom/run.json", checkout.root / ".stillroom/first.json")
     return checkout
 
 
@@ -65,6 +67,17 @@ def test_after_dvc_repro_a_flow_computes_nothing_and_says_so(by_dvc: Checkout) -
     text = by_dvc.stillroom("run")
     assert states(by_dvc) == dict.fromkeys(ALL, "reused")
     assert "nothing had to be computed" in text
+
+
+def test_independent_rows_ran_side_by_side_and_bench_alone(by_flow: Checkout) -> None:
+    stages = json.loads((by_flow.root / ".stillroom/first.json").read_text())["stages"]
+    span = {name: (s["began"], s["began"] + s["seconds"]) for name, s in stages.items()}
+
+    def overlap(one: str, other: str) -> bool:
+        return span[one][0] < span[other][1] and span[other][0] < span[one][1]
+
+    assert overlap("build@pruned50", "build@baseline_int8")
+    assert not any(overlap("bench", other) for other in span if other != "bench")
 
 
 def test_after_a_flow_dvc_has_nothing_to_do(by_flow: Checkout) -> None:

@@ -72,7 +72,7 @@ def test_a_network_of_lost_weights_is_caught() -> None:
     for p in network.module.parameters():
         torch.nn.init.constant_(p, 1e-20)
     with pytest.raises(TechniqueError, match="same logits for every row"):
-        parity(network, export(network, data), data)
+        parity(network, tiny.exported(), data)
 
 
 def test_a_nan_is_not_parity() -> None:

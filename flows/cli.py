@@ -87,6 +87,7 @@ def run(
     """Bring every row of the plan up to date, compare them, choose, package, and log the run to MLflow."""
     with for_people():
         found = load().plan
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect does not make its parent, and stops
     out.print("starting Prefect", style="dim")
     from flows import compress, show
     from flows.board import BOARD as board

@@ -147,11 +147,5 @@ def compress(workers: int = 2, force: bool = False) -> None:
 
 def run(workers: int, force: bool) -> None:
     """Run the flow with a tag that lets a later run see whether this process is still alive."""
-    if home := os.environ.get("PREFECT_HOME"):
-        Path(home).mkdir(parents=True, exist_ok=True)  # Prefect's own server does not make it, and then cannot start
     with tags(driver_tag()):
         compress(workers=workers, force=force)
-
-
-if __name__ == "__main__":
-    run(workers=2, force=False)

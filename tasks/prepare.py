@@ -17,11 +17,11 @@ from tasks.core.arrays import SPLITS, pick, write_data
 from tasks.core.artifact import DATA, write_json
 from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
-from tasks.core.facts import RowFacts, row_facts
-from tasks.core.labels import class_ids
 from tasks.core.seed import seed_for
-from tasks.core.split import carve, choose_rows
-from tasks.core.validation import Validation, page
+from tasks.intake.facts import RowFacts, row_facts
+from tasks.intake.labels import class_ids
+from tasks.intake.split import carve, choose_rows
+from tasks.intake.validation import Validation, page
 from tasks.plan import plugin
 from tasks.plan.schema import DataBlock, Settings
 

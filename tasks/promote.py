@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tasks.core import artifact, gates
+from tasks.core import artifact
 from tasks.core.errors import GateError
 from tasks.core.results import Chosen, Evaluation
+from tasks.evidence import gates
 from tasks.track.evidence import read_timing
 from tasks.track.registry import Registry, Version
 

@@ -17,9 +17,9 @@ from tasks.core import artifact
 from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Bench, Chosen, Evaluation, Summary, SummaryRow, Timing
-from tasks.core.validation import Validation
 from tasks.evidence import verdict
 from tasks.evidence.scatter import Point, scatter_svg
+from tasks.intake.validation import Validation
 from tasks.plan.schema import Plan, Settings, Variant
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")

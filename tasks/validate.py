@@ -1,7 +1,7 @@
 """Check prepared data against params/expectations.yaml with Great Expectations. The only module that imports it.
 
-One table holds the facts of every row (tasks.core.facts); one suite of expectations runs over it in memory. Nothing of
-Great Expectations' own (run ids, times, a project folder) is kept: the same data give the same result, byte for byte.
+One table holds the facts of every row (tasks.intake.facts); one suite of expectations runs over it in memory. Nothing
+of Great Expectations' own (run ids, times, a project folder) is kept: the same data give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.core.arrays import SPLITS
 from tasks.core.contract import Data
-from tasks.core.facts import RowFacts, shape_text
 from tasks.core.quiet import quiet
-from tasks.core.row_table import in_brackets, percent, places, row_table, some
-from tasks.core.validation import Rule, Validation
+from tasks.intake.facts import RowFacts, shape_text
+from tasks.intake.row_table import in_brackets, percent, places, row_table, some
+from tasks.intake.validation import Rule, Validation
 from tasks.plan.schema import Expectations
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pydantic import Field
 from tasks.core.arrays import Decoded
 from tasks.core.contract import Data, Preprocess, Split
 from tasks.core.errors import DataError, nearest
-from tasks.core.pictures import SUFFIXES, Channels, Form, Size, decode, form_of
+from tasks.intake.pictures import SUFFIXES, Channels, Form, Size, decode, form_of
 
 if TYPE_CHECKING:
     import numpy as np

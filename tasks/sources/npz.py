@@ -16,7 +16,7 @@ from pydantic import Field
 
 from tasks.core.contract import Data, Preprocess, Rows, Split
 from tasks.core.errors import DataError, nearest
-from tasks.core.labels import class_count, class_ids
+from tasks.intake.labels import class_count, class_ids
 
 if TYPE_CHECKING:
     import numpy as np

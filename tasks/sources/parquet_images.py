@@ -19,9 +19,9 @@ from pydantic import Field
 from tasks.core.arrays import Decoded
 from tasks.core.contract import Data, Preprocess, Split
 from tasks.core.errors import DataError
-from tasks.core.labels import class_count, class_ids
-from tasks.core.parquet import ParquetTable
-from tasks.core.pictures import Channels, Form, Size, decode, form_of
+from tasks.intake.labels import class_count, class_ids
+from tasks.intake.parquet import ParquetTable
+from tasks.intake.pictures import Channels, Form, Size, decode, form_of
 
 IMAGE_COLUMNS = ("image", "img")
 SPLIT_OF = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}

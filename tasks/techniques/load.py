@@ -32,7 +32,9 @@ class Params(Base):
     path: str = Field(min_length=1, description="a .safetensors file or a PyTorch state dict, from the project's root")
     prefix: str = Field("", description="taken off the front of every tensor's name, for instance `module.`")
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="of the file; pins it, so that a changed file is noticed; null: any"
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="of the file; pins it, since DVC does not watch it",
     )
 
 
@@ -63,7 +65,9 @@ def _digest(path: Path, params: Params) -> str:
     if not path.is_file():
         raise TechniqueError(f"load: {path}: no such file; `path` counts from the project's root")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if params.sha256 not in (None, digest):
+    if params.sha256 is None:
+        raise TechniqueError(f"load: pin {path}, so that a changed file is noticed: add `sha256: {digest}` to the row")
+    if params.sha256 != digest:
         raise TechniqueError(f"load: {path} has sha256 {digest}, the plan says {params.sha256}")
     return digest
 

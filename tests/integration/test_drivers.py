@@ -143,10 +143,10 @@ def test_editing_one_technique_makes_only_its_rows_stale(by_flow: Checkout) -> N
 def test_a_failed_step_is_not_cached_and_its_rerun_succeeds_once_the_cause_is_mended(by_flow: Checkout) -> None:
     file = by_flow.root / "tasks/techniques/quantize.py"
     before = file.read_text()
-    file.write_text(before.replace("def apply(", "def apply_lost(", 1))
+    file.write_text(before + "\n\ndef apply(parent, data, params):\n    raise OSError('planted fault')\n")
     try:
         text = by_flow.stillroom("run", ok=False)
-        assert "build@baseline_int8 failed" in text and "apply" in text
+        assert "build@baseline_int8 failed" in text and "planted fault" in text
         went = states(by_flow)
         assert went["build@baseline_int8"] == "failed" and went["evaluate@baseline_int8"] == "skipped"
         assert went["build@pruned50"] == "reused"

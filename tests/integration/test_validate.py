@@ -14,7 +14,7 @@ from tasks.core.arrays import pick, read_data
 from tasks.core.artifact import DATA, read_json
 from tasks.core.contract import Data, Params, Preprocess, Split
 from tasks.core.errors import DataError
-from tasks.core.validation import Validation
+from tasks.intake.validation import Validation
 from tasks.plan.schema import (
     BenchBlock,
     ChooseBlock,

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tasks.core import artifact
 from tasks.core.arrays import write_data
 from tasks.core.contract import Card, Data, Params, Preprocess, Split
-from tasks.core.validation import Rule, Validation
+from tasks.intake.validation import Rule, Validation
 from tasks.plan.schema import (
     BenchBlock,
     ChooseBlock,

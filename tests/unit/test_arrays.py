@@ -6,7 +6,7 @@ import pytest
 from tasks.core.arrays import BLOCK_BYTES, Decoded, Picked, batches, block_rows, pick, read_data, write_data
 from tasks.core.contract import Data, Preprocess, Split
 from tasks.core.errors import ArtifactError
-from tasks.core.facts import row_facts
+from tasks.intake.facts import row_facts
 
 ROWS = np.random.default_rng(0).integers(0, 256, (37, 3, 4, 5), np.uint8)
 LABELS = np.arange(37) % 4

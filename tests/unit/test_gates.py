@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from tasks.core import gates
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation, Interval, Quality, Timing
+from tasks.evidence import gates
 
 
 def quality(rows: int, accuracy: float, recall: dict[str, float]) -> Quality:

@@ -30,6 +30,7 @@ def weights() -> dict[str, torch.Tensor]:
 def loaded(**params: Any) -> np.ndarray[Any, Any]:
     data = tiny.pictures()
     torch.manual_seed(1)
+    params = {"sha256": hashlib.sha256(Path(params["path"]).read_bytes()).hexdigest(), **params}
     outcome = load.apply(build_like(tiny.CNN, data), data, load.Params(**params))
     return tiny.logits(outcome.model, data)
 
@@ -107,9 +108,10 @@ def test_a_file_without_names_is_refused() -> None:
         loaded(path="w.pt")
 
 
-def test_the_digest_pins_the_file() -> None:
+def test_the_digest_pins_the_file_and_an_unpinned_one_is_refused_with_the_digest_to_add() -> None:
     save_file(weights(), "w.safetensors")
     digest = hashlib.sha256(Path("w.safetensors").read_bytes()).hexdigest()
-    loaded(path="w.safetensors", sha256=digest)
+    with pytest.raises(TechniqueError, match=f"add `sha256: {digest}`"):
+        loaded(path="w.safetensors", sha256=None)
     with pytest.raises(TechniqueError, match=f"has sha256 {digest}"):
         loaded(path="w.safetensors", sha256="0" * 64)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import DataError
-from tasks.core.split import carve, choose_rows
+from tasks.intake.split import carve, choose_rows
 
 CLASSES = ("cat", "dog", "eel")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,10 +67,16 @@ def parent_of(name: str) -> Network | Graph:
     return tiny.trained() if takes == "torch" else Graph(tiny.exported())
 
 
+def pinned(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters, with the digest of the checkpoint that they name."""
+    path = Path(params.get("path", ""))
+    return {**params, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else params
+
+
 def applied(name: str, parent: Network | Graph | None = None, data: Data | None = None, **params: Any) -> Outcome:
     technique = import_module(f"tasks.techniques.{name}")
     torch.manual_seed(5)
-    settings = technique.Params(**(params or CASES[name].params))
+    settings = technique.Params(**pinned(params or CASES[name].params))
     return technique.apply(parent or parent_of(name), data or tiny.pictures(), settings)
 
 

@@ -17,7 +17,7 @@ from serving import picture
 from serving.inputs import Asked, read
 from serving.refusal import Refused
 from serving.shapes import Preprocess
-from tasks.core.pictures import Form, decode
+from tasks.intake.pictures import Form, decode
 from tests.made_package import IMAGE
 
 GREY = Preprocess.model_validate(IMAGE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.core.arrays import SPLITS
 from tasks.core.contract import Data
-from tasks.core.facts import RowFacts
+from tasks.intake.facts import RowFacts
 
 if TYPE_CHECKING:
     import pandas as pd

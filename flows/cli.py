@@ -91,6 +91,9 @@ def run(
     out.print("starting Prefect", style="dim")
     from flows import compress, show
     from flows.board import BOARD as board
+    from flows.sweep import end_orphans
+
+    end_orphans(os.environ["PREFECT_HOME"])
 
     with for_people(), show.follow(out, found, board):
         compress.run(workers, force)
@@ -136,7 +139,7 @@ def serve(
     from flows.serve import serve as start
 
     with for_people():
-        raise typer.Exit(start(port=port, candidate=candidate))
+        start(port=port, candidate=candidate)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, runtime, tags, task
+from prefect import flow, get_run_logger, runtime, tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
@@ -25,6 +25,7 @@ from flows.sweep import driver_tag, sweep
 from tasks.core.errors import StillroomError
 from tasks.plan import load
 
+UI = "http://127.0.0.1:4200"  # where `stillroom ui` shows the runs of a server that lived as long as its flow
 RUN_RECORD = Path(".stillroom/run.json")
 
 
@@ -57,10 +58,12 @@ def reproduce(stage: str, force: bool) -> Any:
         ran = Repo(_wait_for_lock=True).reproduce([stage], single_item=True, force=force)
     except DvcException as e:
         BOARD.end(stage, "failed")
+        get_run_logger().error("\n".join(tail(stage, 40)))
         raise RunFailedError(f"{e}: {e.__cause__}") from e
     computed: State = "computed" if ran_since(stage, began) else "restored"
     how = computed if ran else "reused"
     BOARD.end(stage, how)
+    get_run_logger().info("\n".join([how, *(tail(stage, 40) if how == "computed" else [])]))
     return Completed(name=how.capitalize(), data=stage)
 
 
@@ -115,10 +118,11 @@ def ran_since(stage: str, began: float) -> bool:
 
 def record() -> None:
     """Write down how each stage of this run went, for `track` and for benchmarks."""
+    run_id, page = str(runtime.flow_run.id), str(runtime.flow_run.ui_url)
     about = {
-        "flow_run_id": str(runtime.flow_run.id),
+        "flow_run_id": run_id,
         "flow_run_name": str(runtime.flow_run.name),
-        "flow_run_url": str(runtime.flow_run.ui_url or ""),
+        "flow_run_url": page if page.startswith("http") else f"{UI}/runs/flow-run/{run_id}",
         "stages": {
             name: {"state": e.state, "began": round(e.began, 3), "seconds": round(e.seconds, 3)}
             for name, e in BOARD.entries().items()

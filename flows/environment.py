@@ -34,6 +34,8 @@ _UNLESS_SET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads that spin slow down the step beside them
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",  # what the steps print is read in Prefect's pages ...
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # ... while the terminal has the tree and our own messages
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",  # without an API of the user's own, a server lives as long as the flow
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a first start migrates its database; 20 s is too short

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, StillroomError
@@ -24,34 +25,20 @@ def package(candidate: bool) -> Path:
     return Path(done.stdout.strip().splitlines()[-1])
 
 
-def serve(*, port: int, candidate: bool) -> int:
-    """Serve until Ctrl-C; the server's exit status. StillroomError when the port is taken or nothing is promoted."""
+def serve(*, port: int, candidate: bool) -> NoReturn:
+    """Become the server, so that Ctrl-C and every other signal reach it. StillroomError when the port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise StillroomError(
-                f"port {port} on 127.0.0.1 is taken: stop what listens there, or give another --port"
+                f"port {port} is taken: stop what listens there, or choose another with --port"
             ) from None
     folder = package(candidate)
     home = HOMES / str(port)  # two servers with one home delete each other's metrics
     home.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "STILLROOM_PACKAGE": str(folder.resolve()), "BENTOML_HOME": str(home.resolve())}
     print(f"serving {folder} on http://127.0.0.1:{port}  (Ctrl-C stops)", flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        "serving.service:Stillroom",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with subprocess.Popen(command, env=environment) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            return server.wait()
+    service = ["serve", "serving.service:Stillroom", "--host", "127.0.0.1", "--port", str(port)]
+    os.execve(sys.executable, [sys.executable, "-m", "bentoml", *service], environment)

@@ -1,4 +1,4 @@
-"""Flow runs whose driver was killed: without this they would stay RUNNING for ever."""
+"""What a killed driver leaves behind: flow runs that would stay RUNNING for ever, and the server it had started."""
 
 import os
 import socket
@@ -23,6 +23,21 @@ def is_gone(tag: str) -> bool:
         return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def end_orphans(home: str) -> int:
+    """Stop the servers that Prefect started for flows of this PREFECT_HOME that were killed since; how many."""
+    ended = 0
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        if "prefect.server.api.server:create_app" not in (process.info["cmdline"] or ()) or process.info["ppid"] != 1:
+            continue
+        try:
+            if process.environ().get("PREFECT_HOME") == home:
+                process.terminate()
+                ended += 1
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue  # it has ended, or is another user's
+    return ended
 
 
 def sweep() -> int:

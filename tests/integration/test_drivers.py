@@ -185,6 +185,17 @@ def test_kill_9_loses_the_step_in_hand_and_nothing_else(new_checkout: Callable[[
     assert went["build@pruned50"] == "computed"
     assert "up to date" in checkout.dvc("status")
     assert running_flow_runs(checkout) == []
+    home = str(checkout.root / ".stillroom/prefect")
+    left = [p for p in psutil.process_iter() if "uvicorn" in p.name() or "python" in p.name()]
+    assert not [p.pid for p in left if p.is_running() and serves(p, home)], "a killed flow's server still runs"
+
+
+def serves(process: psutil.Process, home: str) -> bool:
+    """Whether a process is a Prefect server of this PREFECT_HOME."""
+    try:
+        return "prefect.server" in " ".join(process.cmdline()) and process.environ().get("PREFECT_HOME") == home
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def running_flow_runs(checkout: Checkout) -> list[str]:

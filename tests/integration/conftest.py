@@ -60,7 +60,7 @@ def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ch
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
         )
         for file in listed.stdout.decode().splitlines():
-            if file.startswith(("tests/", "benchmarks/", "docs/")) or not (ROOT / file).exists():
+            if file.startswith(("tests/", "benchmarks/", "docs/", "dvc.lock")) or not (ROOT / file).exists():
                 continue
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, root / file)

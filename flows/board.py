@@ -23,7 +23,7 @@ class Board:
     """The states of all stages of one run."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come in the middle of it
         self._entries: dict[str, Entry] = {}
         self.began = time.time()
 
@@ -71,6 +71,12 @@ def tail(name: str, count: int, logs: Path = LOGS) -> list[str]:
         file.seek(max(0, log.stat().st_size - 8192))
         text = file.read().decode("utf-8", "replace").replace("\r", "\n")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+
+
+def ran_since(stage: str, began: float, logs: Path = LOGS) -> bool:
+    """Whether a stage's step has started since `began` (seconds since the epoch): it opens its log anew."""
+    log = logs / f"{stage}.log"
+    return log.exists() and log.stat().st_mtime >= began
 
 
 BOARD = Board()

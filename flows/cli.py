@@ -1,6 +1,5 @@
 """The `stillroom` command. What is heavy is imported by the command that needs it, so that `--help` answers at once."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,18 +12,16 @@ import typer
 from rich.console import Console
 
 from flows.environment import quiet
-from tasks.core import artifact
 from tasks.core.errors import StillroomError
-from tasks.core.results import Summary
 from tasks.plan import load
 
 app = typer.Typer(
     help="Compress a network, prove it with numbers that stand up, and put the winner into production.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 Json = typer.Option("--json", help="Print JSON.")
@@ -64,19 +61,12 @@ def plan(
     with for_people():
         found = load().plan
     if check:
-        out.print(f"params/: {len(found.variants)} variants, no mistakes")
+        print(f"params/: {len(found.variants)} variants, no mistakes")
         return
-    from flows.freshness import reasons
-    from flows.stages import stages
+    from flows.present import show_plan
 
-    why = reasons(found)
-    if as_json:
-        print(json.dumps({s.name: why.get(s.name, "current") for s in stages(found)}, indent=2))
-        return
-    from flows.show import plan_tree
-
-    out.print(plan_tree(found, why))
-    out.print(f"{len(why)} of {len(stages(found))} stages would run" if why else "everything is current")
+    with for_people():
+        show_plan(found, as_json)
 
 
 @app.command()
@@ -87,35 +77,19 @@ def run(
     """Bring every row of the plan up to date, compare them, choose, package, and log the run to MLflow."""
     with for_people():
         found = load().plan
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect does not make its parent, and stops
-    out.print("starting Prefect", style="dim")
-    from flows import compress, show
-    from flows.board import BOARD as board
-    from flows.sweep import end_orphans
+    from flows.present import run_plan
 
-    end_orphans(os.environ["PREFECT_HOME"])
-
-    with for_people(), show.follow(out, found, board):
-        compress.run(workers, force)
-    out.print(f"done: {show.counts(board)}")
-    if {e.state for name, e in board.entries().items() if name != "track"} == {"reused"}:
-        out.print("nothing had to be computed: every stage is current", style="bold")
-    report()
-    out.print("next:  stillroom promote    stillroom serve    stillroom ui", style="bold")
+    with for_people():
+        run_plan(found, workers, force)
 
 
 @app.command()
 def report(as_json: Annotated[bool, Json] = False) -> None:
     """Print the table of the last run and where its page is."""
-    with for_people():
-        summary = artifact.read_json(artifact.SUMMARY, Summary)
-    if as_json:
-        print(summary.model_dump_json(indent=2))
-        return
-    from flows.show import table
+    from flows.present import show_report
 
-    out.print(table(summary))
-    out.print(f"page:  {artifact.PAGE}", highlight=False)
+    with for_people():
+        show_report(as_json)
 
 
 @app.command()

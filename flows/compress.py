@@ -5,7 +5,6 @@ is done, so that one that waits never holds a place of the `workers` that could 
 """
 
 import json
-import logging
 import os
 import re
 import subprocess
@@ -19,9 +18,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
-from flows.board import BOARD, LOGS, State, tail
+from flows.board import BOARD, LOGS, State, ran_since, tail
+from flows.freshness import hush
 from flows.stages import Stage, stages
-from flows.sweep import driver_tag, sweep
+from flows.sweep import driver_tag, ends_on_ctrl_c, mend, sweep
 from tasks.core.errors import StillroomError
 from tasks.plan import load
 
@@ -52,14 +52,14 @@ def reproduce(stage: str, force: bool) -> Any:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # importing DVC sets it anew
+    hush()
     began = BOARD.start(stage)
     try:
         ran = Repo(_wait_for_lock=True).reproduce([stage], single_item=True, force=force)
     except DvcException as e:
         BOARD.end(stage, "failed")
         get_run_logger().error("\n".join(tail(stage, 40)))
-        raise RunFailedError(f"{e}: {e.__cause__}") from e
+        raise RunFailedError(f"{e}: {e.__cause__}" if e.__cause__ else str(e)) from e
     computed: State = "computed" if ran_since(stage, began) else "restored"
     how = computed if ran else "reused"
     BOARD.end(stage, how)
@@ -98,7 +98,7 @@ def run_stages(todo: list[Stage], workers: int, force: bool) -> dict[str, str]:
         for name in [n for n in running if futures[n].state.is_final()]:
             running.remove(name)
             if not futures[name].state.is_completed():
-                failed[name] = str(futures[name].state.message)
+                failed[name] = str(futures[name].state.message).rpartition("RunFailedError: ")[2]
                 lost.add(name)
         time.sleep(0.05)
     return failed
@@ -108,12 +108,6 @@ def account(name: str, why: str) -> str:
     """What there is to say of a failed stage: the end of its log when its step ran, else what DVC said."""
     said = tail(name, 12) if ran_since(name, BOARD.entries()[name].began) else [why]
     return f"{name} failed:\n  " + "\n  ".join(said)
-
-
-def ran_since(stage: str, began: float) -> bool:
-    """Whether a stage's step has started since `began` (seconds since the epoch): it opens its log anew."""
-    log = LOGS / f"{stage}.log"
-    return log.exists() and log.stat().st_mtime >= began
 
 
 def record() -> None:
@@ -140,6 +134,7 @@ def compress(workers: int = 2, force: bool = False) -> None:
     todo = stages(load().plan)
     BOARD.reset([*(stage.name for stage in todo), "track"])
     sweep()
+    mend()
     failed = run_stages(todo, workers, force)
     record()
     if failed:
@@ -151,5 +146,5 @@ def compress(workers: int = 2, force: bool = False) -> None:
 
 def run(workers: int, force: bool) -> None:
     """Run the flow with a tag that lets a later run see whether this process is still alive."""
-    with tags(driver_tag()):
+    with ends_on_ctrl_c(), tags(driver_tag()):
         compress(workers=workers, force=force)

@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from flows.board import Board, Entry, last_line
+from flows.board import Board, Entry, last_line, ran_since
 from tasks.core.results import Summary
 from tasks.plan import Plan
 
+NARROW = 104  # columns, below which the table of a run does without the space between its own
 JOINS = ("bench", "choose", "package", "report", "track")
 STYLE = {
     "waiting": ("·", "dim"),
@@ -38,8 +39,8 @@ def tree(plan: Plan, label: Mapping[str, Text]) -> Tree:
     return root
 
 
-def plan_tree(plan: Plan, reasons: Mapping[str, str]) -> Tree:
-    """The tree with each row's state: current, or stale and why."""
+def plan_tree(plan: Plan, reasons: Mapping[str, str]) -> Group:
+    """The tree with each row's state: current, or stale and why; below it what compares the rows, where stale."""
 
     def state(*names: str) -> Text:
         why = next((reasons[name] for name in names if name in reasons), None)
@@ -49,7 +50,8 @@ def plan_tree(plan: Plan, reasons: Mapping[str, str]) -> Tree:
     for row in plan.variants.values():
         label[row.name] = Text(f"{row.name}  ", "bold").append(f"{row.technique}  ", "not bold")
         label[row.name].append_text(state(f"build@{row.name}", f"evaluate@{row.name}"))
-    return tree(plan, label)
+    joins = [Text(f"{name}  ", "bold").append_text(state(name)) for name in JOINS if name in reasons]
+    return Group(tree(plan, label), *joins)
 
 
 def stage_text(word: str, entry: Entry) -> Text:
@@ -74,9 +76,12 @@ def board_view(plan: Plan, board: Board) -> RenderableType:
     joins = Text()
     for name in JOINS:
         joins.append_text(stage_text(name, entries.get(name, none)))
-    now = [Text(f"  {name}: {last_line(name)[:100]}", "cyan") for name, e in entries.items() if e.state == "running"]
+    running = {name: e.began for name, e in entries.items() if e.state == "running"}
+    said = {name: last_line(name) if ran_since(name, began) else "" for name, began in running.items()}
+    now = [Text(f"  {name}: {line}", "cyan", no_wrap=True, overflow="ellipsis") for name, line in said.items()]
     done = sum(e.state not in ("waiting", "running") for e in entries.values())
-    clock = Text(f"{done} of {len(entries)} steps, {time.time() - board.began:.0f} s", "dim")
+    how_far = f"{done} of {len(entries)} steps" if entries else "Prefect's server starts"
+    clock = Text(f"{how_far}, {time.time() - board.began:.0f} s", "dim")
     return Group(tree(plan, label), joins, *now, clock)
 
 
@@ -84,8 +89,10 @@ def board_view(plan: Plan, board: Board) -> RenderableType:
 def follow(console: Console, plan: Plan, board: Board) -> Iterator[None]:
     """Show the board while the body runs: live in a terminal; elsewhere as it stands at the end."""
     if not console.is_terminal:
-        yield
-        console.print(board_view(plan, board))
+        try:
+            yield
+        finally:
+            console.print(board_view(plan, board))
         return
     with Live(console=console, get_renderable=lambda: board_view(plan, board), refresh_per_second=4, transient=False):
         yield
@@ -97,27 +104,32 @@ def counts(board: Board) -> str:
     return ", ".join(f"{states.count(s)} {s}" for s in STYLE if s in states)
 
 
-def table(summary: Summary) -> Table:
-    """The numbers of a run: one line a variant, the chosen one marked."""
+def table(summary: Summary, width: int = 120) -> Table:
+    """The numbers of a run, one line a variant, the chosen one marked; in a narrow terminal names fold, not figures."""
+    narrow = width < NARROW
     found = Table(
         box=SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=not narrow,
+        padding=0 if narrow else (0, 1),
         caption_justify="left",
         caption=f"accuracy and drop (points) on test; latency ratio to {summary.reference} with its 95 % interval, "
         f"{summary.threads} thread(s), batch {summary.batch}",
     )
-    for name in ("variant", "from", "technique", "kB", "accuracy", "drop", "latency ratio", "front", ""):
-        found.add_column(name, justify="right" if name in ("kB", "accuracy", "drop") else "left", no_wrap=True)
+    technique, accuracy = ("by", "acc.") if narrow else ("technique", "accuracy")
+    for name in ("variant", "from", technique, "kB", accuracy, "drop", "latency ratio", "front", ""):
+        justify: JustifyMethod = "right" if name in ("kB", accuracy, "drop") else "left"
+        found.add_column(name, justify=justify, no_wrap=name not in ("variant", "from"), overflow="fold")
     for row in summary.rows:
         ratio = row.latency_ratio
         found.add_row(
             row.variant,
             row.parent,
             row.technique,
-            f"{row.size_bytes / 1e3:,.1f}",
+            f"{row.size_bytes / 1e3:,.{0 if narrow and row.size_bytes >= 1e6 else 1}f}",
             f"{row.accuracy:.2%}",
             f"{row.accuracy_drop * 100:+.2f}",
-            f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            f"{ratio.value:.2f} [{ratio.low:.2f},{'' if narrow else ' '}{ratio.high:.2f}]",
             "yes" if row.on_front else "no",
             "chosen" if row.chosen else "",
             style="bold green" if row.chosen else None,

@@ -1,11 +1,22 @@
-"""What a killed driver leaves behind: flow runs that would stay RUNNING for ever, and the server it had started."""
+"""The end of a driver: at once on Ctrl-C; and what a killed one leaves: runs RUNNING for ever, a server, torn files."""
 
+import json
 import os
+import signal
 import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 
+from flows.board import BOARD
+
 PREFIX = "driver:"
+RWLOCK = Path(".dvc/tmp/rwlock")
+STOP_S = 3.0
 
 
 def driver_tag() -> str:
@@ -25,6 +36,36 @@ def is_gone(tag: str) -> bool:
         return True
 
 
+@contextmanager
+def ends_on_ctrl_c() -> Iterator[None]:
+    """While the body runs, Ctrl-C ends this process at once, with the steps and the server that it started.
+
+    Prefect's own way takes minutes: the terminal sends Ctrl-C to its server too, and then it asks that one again and
+    again. Nothing is lost but the steps in hand, and the next run's `sweep` marks this one as crashed.
+    """
+
+    def end(number: int, frame: object) -> None:
+        until = time.monotonic() + STOP_S
+        while True:  # DVC may be about to start a step, and is given the time to put its own files in order
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.terminate()
+            busy = any(e.state == "running" for e in BOARD.entries().values())
+            if not busy or time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # which the live display had hidden
+        said = f"{cursor}\nstopped; what was finished is kept, and `stillroom run` goes on from there\n"
+        os.write(2, said.encode())
+        os._exit(128 + number)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def end_orphans(home: str) -> int:
     """Stop the servers that Prefect started for flows of this PREFECT_HOME that were killed since; how many."""
     ended = 0
@@ -38,6 +79,27 @@ def end_orphans(home: str) -> int:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # it has ended, or is another user's
     return ended
+
+
+def mend(rwlock: Path = RWLOCK) -> bool:
+    """Remove DVC's list of who reads and writes what if a kill left it half written: DVC would refuse to go on.
+
+    A list that a live process is writing at this moment is whole, or another one, half a second later.
+    """
+    seen: list[bytes] = []
+    for pause in (0.5, 0.0):
+        try:
+            seen.append(rwlock.read_bytes())
+            json.loads(seen[-1])
+        except FileNotFoundError:
+            return False
+        except ValueError:
+            time.sleep(pause)
+        else:
+            return False
+    if seen[0] == seen[1]:
+        rwlock.unlink(missing_ok=True)
+    return seen[0] == seen[1]
 
 
 def sweep() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.picture import picture
+from serving.picture import PIXELS_MAX_TOGETHER, Budget, picture
 from serving.refusal import Refused, kind_of
 from serving.shapes import Preprocess
 
@@ -46,7 +46,8 @@ def read(body: bytes, preprocess: Preprocess, *, rows_max: int) -> Asked:
             close = get_close_matches(key, KEYS, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise Refused(f"{key[:80]!r}: unknown key; allowed: {', '.join(KEYS)}{hint}")
-    return Asked(_rows(asked.get("inputs"), preprocess, rows_max), _user(asked.get("user_id")))
+    booleans = b"true" in body or b"false" in body  # numpy takes them for 1 and 0; looking for them takes a while
+    return Asked(_rows(asked.get("inputs"), preprocess, rows_max, booleans), _user(asked.get("user_id")))
 
 
 def _user(user_id: Any) -> str | None:
@@ -58,24 +59,38 @@ def _user(user_id: Any) -> str | None:
     return user_id
 
 
-def _rows(inputs: Any, preprocess: Preprocess, rows_max: int) -> Array:
+def _rows(inputs: Any, preprocess: Preprocess, rows_max: int, booleans: bool) -> Array:
     if not isinstance(inputs, list):
         found = "missing" if inputs is None else f"is {kind_of(inputs)}"
         raise Refused(f"inputs: {found}; allowed: a list of 1 to {rows_max} rows")
     if not 1 <= len(inputs) <= rows_max:
         raise Refused(f"inputs: has {len(inputs)} rows; allowed: 1 to {rows_max} a request")
     (wanted,) = preprocess.inputs.values()
-    if not any(isinstance(row, dict) for row in inputs):
+    if not booleans and not any(isinstance(row, dict) for row in inputs):
         try:
             together = np.asarray(inputs)
         except (ValueError, OverflowError):
             together = None  # rows that differ: the loop below finds which one is at fault
         if together is not None and together.shape[1:] == wanted.shape and together.dtype.kind in "iuf":
             return _cast(together, wanted.dtype)
-    return np.stack([_row(row, f"inputs[{i}]", preprocess) for i, row in enumerate(inputs)])
+    budget = Budget(PIXELS_MAX_TOGETHER)
+    rows = [_row(row, f"inputs[{i}]", preprocess, budget) for i, row in enumerate(inputs)]
+    if booleans:
+        for i, row in enumerate(inputs):
+            _check_numbers(row, f"inputs[{i}]")
+    return np.stack(rows)
 
 
-def _row(row: Any, at: str, preprocess: Preprocess) -> Array:
+def _check_numbers(value: Any, at: str) -> None:
+    """Refused for true or false among the numbers; the lists are known to be of the network's depth."""
+    if isinstance(value, bool):
+        raise Refused(f"{at}: is true or false; allowed: a number")
+    if isinstance(value, list):
+        for i, inner in enumerate(value):
+            _check_numbers(inner, f"{at}[{i}]")
+
+
+def _row(row: Any, at: str, preprocess: Preprocess, budget: Budget) -> Array:
     (wanted,) = preprocess.inputs.values()
     image = preprocess.kind == "image"
     if isinstance(row, dict):
@@ -83,14 +98,14 @@ def _row(row: Any, at: str, preprocess: Preprocess) -> Array:
             raise Refused(f"{at}: is an object; allowed: lists of numbers of shape {wanted.shape}")
         if set(row) != {IMAGE_KEY}:
             raise Refused(f'{at}: has keys {sorted(row)[:5]}; allowed: {{"{IMAGE_KEY}": "..."}}')
-        return picture(row[IMAGE_KEY], f"{at}.{IMAGE_KEY}", preprocess)
+        return picture(row[IMAGE_KEY], f"{at}.{IMAGE_KEY}", preprocess, budget)
     if not isinstance(row, list):
         also = f' or {{"{IMAGE_KEY}": "..."}}' if image else ""
         raise Refused(f"{at}: is {kind_of(row)}; allowed: lists of numbers of shape {wanted.shape}{also}")
     try:
         values = np.asarray(row)
     except (ValueError, OverflowError):
-        raise Refused(f"{at}: lists of unequal length; allowed: shape {wanted.shape}") from None
+        raise Refused(f"{at}: lists of unequal length, or too deep; allowed: shape {wanted.shape}") from None
     if values.size and values.dtype.kind not in "iuf":
         raise Refused(f"{at}: holds something that is not a number; allowed: numbers of shape {wanted.shape}")
     if image and preprocess.channels == 1 and values.shape == wanted.shape[1:]:

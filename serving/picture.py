@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -14,10 +15,28 @@ from PIL import Image
 from serving.refusal import Refused, kind_of
 from serving.shapes import Preprocess
 
-PIXELS_MAX = 50_000_000  # of one picture: a small file can unpack into a very large one
+# A small file can unpack into a very large picture, and a request may hold many of them.
+PIXELS_MAX = 50_000_000  # of one picture
+PIXELS_MAX_TOGETHER = 100_000_000  # of a request
 
 
-def picture(text: Any, at: str, preprocess: Preprocess) -> np.ndarray[Any, Any]:
+@dataclass
+class Budget:
+    """The pixels that the pictures of one request may still unpack into."""
+
+    left: int
+
+    def spend(self, width: int, height: int, at: str) -> None:
+        """Take a picture's pixels off; Refused when it alone, or the request, has too many."""
+        pixels = width * height
+        if pixels > PIXELS_MAX:
+            raise Refused(f"{at}: {width} x {height} pixels; allowed: {PIXELS_MAX} pixels")
+        if pixels > self.left:
+            raise Refused(f"{at}: too many pixels with those before it; allowed: {PIXELS_MAX_TOGETHER} a request")
+        self.left -= pixels
+
+
+def picture(text: Any, at: str, preprocess: Preprocess, budget: Budget) -> np.ndarray[Any, Any]:
     """A base64 PNG or JPEG as (C, H, W) uint8, grey or RGB, resized as the training data were."""
     if not isinstance(text, str):
         raise Refused(f"{at}: is {kind_of(text)}; allowed: a string, the base64 of a PNG or JPEG file")
@@ -27,21 +46,22 @@ def picture(text: Any, at: str, preprocess: Preprocess) -> np.ndarray[Any, Any]:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Refused(f"{at}: not base64; allowed: the base64 of a PNG or JPEG file") from None
-    opened = _open(content, at)
+    opened = _open(content, at, budget)
     if opened.size != (preprocess.width, preprocess.height):
         opened = opened.resize((preprocess.width, preprocess.height), Image.Resampling.BILINEAR)
     pixels = np.asarray(opened.convert("L" if preprocess.channels == 1 else "RGB"))
     return pixels[None] if preprocess.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _open(content: bytes, at: str) -> Image.Image:
+def _open(content: bytes, at: str, budget: Budget) -> Image.Image:
     """The decoded picture, in a mode that resizing does not spoil: the steps that the training data went through."""
     try:
         opened: Image.Image = Image.open(BytesIO(content), formats=("PNG", "JPEG"))
-        if opened.width * opened.height > PIXELS_MAX:
-            raise Refused(f"{at}: {opened.width} x {opened.height} pixels; allowed: {PIXELS_MAX} pixels")
+        budget.spend(opened.width, opened.height, at)
         opened.load()
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise Refused(f"{at}: too many pixels; allowed: {PIXELS_MAX} pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error):
         raise Refused(f"{at}: not a readable PNG or JPEG file") from None
     if opened.mode[0] in "IF":
         raise Refused(f"{at}: more than 8 bits a channel (mode {opened.mode}); allowed: 8")

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import anyio.to_thread
-import orjson
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,7 +21,7 @@ from serving import inputs, metrics
 from serving.engine import Engine
 from serving.openapi import document, example
 from serving.package import ROLES, Package, Role
-from serving.refusal import Refused
+from serving.refusal import Refused, as_json, wrong_method
 from serving.route import route
 
 HEADER = "X-Stillroom-Variant"
@@ -51,7 +50,7 @@ class Web:
                 Route("/docs.json", self.openapi, methods=["GET"]),
                 Route("/", self.page, methods=["GET"]),
             ],
-            exception_handlers={Exception: self.fault},
+            exception_handlers={405: wrong_method, Exception: self.fault},
         )
 
     async def predict(self, request: Request) -> Response:
@@ -63,7 +62,7 @@ class Web:
             role, answer = await self._in_thread(body, forced)
         except Refused as e:
             metrics.REQUESTS.labels("none", e.status).inc()
-            return _json({"error": str(e)}, e.status)
+            return as_json({"error": str(e)}, e.status)
         metrics.DURATION.labels(role).observe(time.perf_counter() - start)
         metrics.REQUESTS.labels(role, 200).inc()
         return Response(answer, media_type="application/json", headers={HEADER: role})
@@ -75,7 +74,7 @@ class Web:
             role: {"model": package.name(role), "sha256": package.sha256(role), "evidence": package.evidence.get(role)}
             for role in ROLES
         }
-        return _json(
+        return as_json(
             {
                 "models": models,
                 "treatment_share": package.rollout.treatment_share,
@@ -88,7 +87,7 @@ class Web:
 
     async def openapi(self, _: Request) -> Response:
         """GET /docs.json: OpenAPI 3.0."""
-        return _json(document(self.package))
+        return as_json(document(self.package))
 
     async def page(self, _: Request) -> Response:
         """GET /: a page for people."""
@@ -97,7 +96,7 @@ class Web:
     async def fault(self, _: Request, __: Exception) -> Response:
         """Our own fault: a 500 for the client; Starlette raises it again, so that the log has the traceback."""
         metrics.REQUESTS.labels("none", 500).inc()
-        return _json({"error": "the service failed; its log says why"}, 500)
+        return as_json({"error": "the service failed; its log says why"}, 500)
 
     async def _in_thread(self, body: bytes, forced: Role | None) -> tuple[Role, bytes]:
         """Decode and infer off the event loop, so that probes, refusals and time limits work while a network does.
@@ -142,7 +141,3 @@ class Web:
             if value == role:
                 return role
         raise Refused(f"{HEADER}: {value[:80]!r}; allowed: {' or '.join(ROLES)}")
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")

@@ -33,7 +33,7 @@ def run(settings: Settings) -> None:
     raw = require_sound(plugin("sources", block.source).load(**block.params), block.source)
     facts = {name: row_facts(split) for name in SPLITS if (split := getattr(raw, name)) is not None}
     data, facts = carve_splits(raw, facts, block, seed_for(settings.plan.seed, "data"))
-    data = normalised(data, facts["train"])
+    data = normalised(data, facts["train"], block)
     print("rows: " + ", ".join(f"{name} {len(data.split(name))}" for name in SPLITS), flush=True)
     result = validate.check(data, facts, settings.expectations)
     if result.broken:
@@ -96,9 +96,17 @@ def carve_splits(
     return data, kept
 
 
-def normalised(data: Data, train: RowFacts) -> Data:
-    """`data` with the mean and deviation of train's channels in its `preprocess`, where pictures come without."""
+def normalised(data: Data, train: RowFacts, block: DataBlock) -> Data:
+    """`data` with a mean and a deviation a channel in its `preprocess`: the plan's, the source's, or those of train.
+
+    Raises DataError when the plan's do not fit the pictures' channels.
+    """
     about = data.preprocess
+    if block.mean or block.std:
+        if about.kind != "image" or not len(block.mean) == len(block.std) == about.channels:
+            found = f"{len(block.mean)} and {len(block.std)} numbers for {about.channels} channels of kind {about.kind}"
+            raise DataError(f"data: mean and std: found {found}; allowed: one of each a channel, and pictures only")
+        return replace(data, preprocess=about.model_copy(update={"mean": block.mean, "std": block.std}))
     if about.kind != "image" or about.mean:
         return data
     mean, std = train.moments(about.height * about.width)

@@ -108,7 +108,7 @@ def _row_rules(table: pd.DataFrame, wanted: Expectations) -> list[Draft]:
             )
     for column, most, none, few in (
         ("not_finite", wanted.nan_rows_max, "no row holds a NaN or an infinity", "few rows hold a NaN or an infinity"),
-        ("overlap", wanted.overlap_rows_max, "no val or test row is in train", "few val or test rows are in train"),
+        ("overlap", wanted.overlap_rows_max, "train, val and test share no row", "train, val and test share few rows"),
     ):
         bad = table[table[column] == 1]
         args = {"column": column, "max_value": most}

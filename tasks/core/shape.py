@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from pydantic_core import to_jsonable_python
 from torch import Tensor, nn
 
 from tasks.core.contract import Data, Frozen, Network
@@ -52,7 +53,8 @@ def construct(block: Mapping[str, Any], spec: Spec) -> Network:
     )
     if len(spec.shapes) == 1:
         body = Normalized(body, spec.mean, spec.std, len(shape))
-    return Network(body.eval(), dict(block))
+    # The plan's checked blocks hold tuples, which JSON has not: as model.json will give it back.
+    return Network(body.eval(), to_jsonable_python(dict(block)))
 
 
 def body_of(module: nn.Module) -> nn.Module:

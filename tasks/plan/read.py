@@ -14,6 +14,7 @@ from tasks.core.errors import nearest
 from tasks.plan.problems import Document, Keys, bare, show
 from tasks.plan.scalars import TAG, CoreLoader, is_number, scalar
 
+HOUSE = tuple(f"{name}.yaml" for name in ("plan", "expectations", "rollout", "promotion", "schedule", "smoke"))
 _DEEPEST = 40
 _MOST_NODES = 100_000  # a few aliases of aliases can stand for millions of values
 
@@ -28,7 +29,8 @@ def read(file: Path) -> Document:
         line, column = before.count(b"\n") + 1, e.start - before.rfind(b"\n")
         doc.give_up(f"the byte 0x{e.object[e.start]:02x}", "UTF-8 text", line=line, column=column)
     except FileNotFoundError:
-        close = nearest(file.name, (f.name for f in file.parent.glob("*.yaml")))
+        others = (f.name for f in file.parent.glob("*.y*ml") if f.name not in HOUSE)
+        close = nearest(file.name, others)
         doc.give_up("no such file", f"a YAML file of this name{close}")
     except OSError as e:
         doc.give_up(f"a file that cannot be read ({e.strerror})", "a YAML file")

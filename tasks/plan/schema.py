@@ -47,6 +47,8 @@ class DataBlock(Frozen):
     val_share: float = Field(0.1, gt=0, lt=0.9, description="of train, for choosing")
     test_share: float = Field(0.2, gt=0, lt=0.9, description="of train, where the source has no test split")
     calibration_rows: int = Field(256, gt=0, description="rows of train that set INT8 ranges")
+    mean: tuple[float, ...] = Field((), description="a channel, of 0..255, say a checkpoint's; else train's")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field((), description="of each channel, beside `mean`")
     params: dict[str, Any] = Field(
         default_factory=dict, description="the source's own keys, checked against its load()"
     )
@@ -120,7 +122,7 @@ class Expectations(Frozen):
     class_share_max: Share = Field(1.0, description="no class has more than this share of any split")
     nan_rows_max: int = Field(0, ge=0, description="rows with a NaN or an infinity")
     duplicate_share_max: Share = Field(1.0, description="share of a split's rows that equal an earlier row of it")
-    overlap_rows_max: int = Field(0, ge=0, description="rows of val or test that also stand in train")
+    overlap_rows_max: int = Field(0, ge=0, description="rows of val or test that also stand in another split")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

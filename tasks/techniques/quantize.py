@@ -7,6 +7,7 @@ Use when a network of convolutions (static) or of matrix products, such as a tra
 smaller and 2 to 3x faster without training. Changes an ONNX graph into another: weights become signed, symmetric, one
 scale an output channel; activations unsigned, since S8S8 has no fast kernel on x86. Batch normalisation is folded
 first. The logits stay float. Convolutions are never quantized dynamically: that is 5 to 10 times slower than float.
+A dynamic range is that of the whole call, so a row's answer depends a little on the rows that are asked with it.
 """
 
 from __future__ import annotations

@@ -122,17 +122,17 @@ def flatten(block: Mapping[str, JsonValue], prefix: str = "") -> dict[str, str]:
 def markdown(summary: Summary) -> str:
     """The table at the end of a run, for the parent run's page."""
     lines = [
-        f"Latency is at {summary.threads} thread(s) and batch {summary.batch}, over that of `{summary.reference}`:"
-        " below 1 is faster.",
+        f"Accuracy and its drop, in points, are on `test`; latency is at {summary.threads} thread(s) and batch"
+        f" {summary.batch}, over that of `{summary.reference}`: below 1 is faster.",
         "",
-        "| variant | from | technique | size, kB | accuracy | drop | latency ratio (95 %) | chosen |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | :---: |",
+        "| variant | from | technique | kB | accuracy | drop | latency ratio (95 %) | front | |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
     ]
     for row in summary.rows:
         ratio = row.latency_ratio
         lines.append(
-            f"| {row.variant} | {row.parent} | {row.technique} | {row.size_bytes / 1e3:,.1f} | {row.accuracy:.4f}"
-            f" | {row.accuracy_drop:+.4f} | {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
-            f" | {'**yes**' if row.chosen else ''} |"
+            f"| {row.variant} | {row.parent} | {row.technique} | {row.size_bytes / 1e3:,.1f} | {row.accuracy:.2%}"
+            f" | {100 * row.accuracy_drop:+.2f} | {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+            f" | {'yes' if row.on_front else 'no'} | {'**chosen**' if row.chosen else ''} |"
         )
     return "\n".join(lines)

@@ -117,8 +117,10 @@ def test_a_mistake_of_the_client_is_a_4xx_that_names_it(
 
 
 def test_another_verb_and_another_path(client: TestClient) -> None:
-    assert client.get("/predict").status_code == 405
-    assert client.get("/nothing").status_code == 404
+    wrong_verb, nowhere = client.get("/predict"), client.get("/nothing")
+    assert (wrong_verb.status_code, wrong_verb.headers["Allow"]) == (405, "POST")
+    assert wrong_verb.json() == {"error": "GET /predict: Method Not Allowed; allowed: POST"}
+    assert nowhere.status_code == 404
 
 
 def test_probes_and_metrics_answer(client: TestClient) -> None:

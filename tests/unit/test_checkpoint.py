@@ -10,6 +10,7 @@ import pytest
 
 from tasks.core import checkpoint
 from tasks.core.errors import ArtifactError
+from tasks.core.shape import build_like
 from tasks.techniques import prune
 from tests.unit import tiny
 
@@ -28,6 +29,15 @@ def test_a_pruned_network_answers_the_same_after_reloading(tmp_path: Path) -> No
     assert np.array_equal(tiny.logits(loaded, data), tiny.logits(pruned, data))
     assert (dict(loaded.arch), loaded.changes) == (dict(pruned.arch), pruned.changes)
     assert not loaded.module.training
+
+
+def test_a_block_as_the_plan_checked_it_can_be_saved(tmp_path: Path) -> None:
+    data = tiny.numbers()
+    network = build_like({"arch": "mlp", "hidden": (5, 4)}, data)  # the plan's checked values are tuples
+    checkpoint.save(network, data, tmp_path)
+    loaded = checkpoint.load(tmp_path, data)
+    assert np.array_equal(tiny.logits(loaded, data), tiny.logits(network, data))
+    assert dict(loaded.arch) == dict(network.arch) == {"arch": "mlp", "hidden": [5, 4]}
 
 
 def test_equal_networks_are_equal_bytes_and_nothing_is_pickled(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import quantize_dynamic
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from tasks import evaluate
@@ -16,6 +17,7 @@ from tasks.core import artifact
 from tasks.core.arrays import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation
+from tasks.evidence import stats
 from tasks.evidence.session import open_session, predict
 from tests.unit import fake_project as fake
 
@@ -70,6 +72,16 @@ def test_same_bytes_twice() -> None:
     evaluated("student")
     assert artifact.evaluation_file("student").read_bytes() == first
     assert str(Path.cwd()).encode() not in first
+
+
+def test_rows_of_a_dynamically_quantized_model_are_asked_one_by_one() -> None:
+    path, test = artifact.variant_folder("student") / "model.onnx", read_data(artifact.DATA).split("test")
+    quantize_dynamic(str(path), str(path), op_types_to_quantize=["Gemm", "MatMul"])
+    session = open_session(path, 1)
+    alone = predict(session, test, 1)
+    assert not np.allclose(alone, predict(session, test)), "neighbours do not matter: nothing is tested"
+    expected = stats.expected_calibration_error(stats.softmax(alone), test.labels)
+    assert evaluated("student").test.calibration_error == expected
 
 
 def test_wrong_number_of_classes_is_named() -> None:

@@ -15,6 +15,7 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Interval, Summary
 from tasks.evidence import verdict
+from tasks.evidence.scatter import Point, scatter_svg
 from tests.unit import fake_evidence, fake_project
 
 
@@ -121,6 +122,13 @@ def test_picture_is_accessible_and_takes_the_pages_colours() -> None:
     assert "student 0.500 ms, 93.00%, 0.500 MB" in svg[: svg.index("</desc>")]
     assert "var(--good)" in svg and "#0102" not in svg
     assert not re.search(r"\d{4}-\d\d-\d\d", svg)
+
+
+def test_points_on_one_line_keep_their_names_apart() -> None:
+    points = [Point(f"baseline_int{i}", 0.05 + i / 1000, 0.99, 1000 * (i + 1), False, i == 0) for i in range(6)]
+    svg = scatter_svg(points, "t", "d")
+    assert svg == scatter_svg(points, "t", "d")
+    assert all(svg.count(f">{p.name}</text>") == 1 for p in points)
 
 
 def test_facts_are_escaped() -> None:

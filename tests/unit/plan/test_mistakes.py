@@ -27,7 +27,7 @@ CASES = [
      "did you mean 'epochs'?"),
     (PLAN, "val_share", "val_shares",
      "plan.yaml:3: data.val_shares: found an unknown key; allowed: subset, source, val_share, test_share, "
-     "calibration_rows; did you mean 'val_share'?"),
+     "calibration_rows, mean, std; did you mean 'val_share'?"),
     (PLAN, "width: 32}", "widht: 32}",
      "plan.yaml:4: model.widht: found an unknown key; allowed: width, arch; did you mean 'width'?"),
     (PLAN, "size_mb: 1", "size_bm: 1",

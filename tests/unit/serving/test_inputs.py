@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import picture
+from serving import inputs, picture
 from serving.inputs import Asked, read
 from serving.refusal import Refused
 from serving.shapes import Preprocess
@@ -148,6 +148,24 @@ def test_other_formats_are_not_opened() -> None:
 def test_a_small_file_that_unpacks_into_a_large_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "PIXELS_MAX", 1000)
     assert "pixels; allowed: 1000 pixels" in refusal({"inputs": [picture_row(file_of(np.zeros((40, 40), np.uint8)))]})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow's own guard, which raises before ours is asked
+    assert "too many pixels" in refusal({"inputs": [picture_row(file_of(np.zeros((40, 40), np.uint8)))]})
+
+
+def test_many_pictures_that_unpack_into_too_much_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "PIXELS_MAX_TOGETHER", 4000)
+    row = picture_row(file_of(np.zeros((40, 40), np.uint8)))
+    assert len(ask({"inputs": [row] * 2}).rows) == 2
+    assert "inputs[2].image_base64: too many pixels with those before it" in refusal({"inputs": [row] * 3})
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_true_among_the_numbers_is_no_pixel(flat: bool) -> None:
+    image: Any = [PIXELS.tolist()]
+    image[0][2][5] = True
+    fault = f"422 inputs[0]{'' if flat else '[0]'}[2][5]: is true or false"
+    assert refusal({"inputs": [image[0] if flat else image]}).startswith(fault)
+    assert len(ask({"inputs": [PIXELS.tolist()], "user_id": "true"}).rows) == 1
 
 
 def test_damaged_pictures_are_refused_and_never_a_fault_of_ours() -> None:

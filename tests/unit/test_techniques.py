@@ -45,8 +45,10 @@ CASES = {
         {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
         "no layer 'nowhere'",
     ),
+    "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
+    "sparsify": Case({"sparsity": 0.8, "recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
 each = pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ that the caller throws away. It logs warnings that do not apply: call it within 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,17 @@ STATIC_OPS = sorted({*QDQRegistry, *QLinearOpsRegistry})
 BATCH = 64
 ENTROPY = {"num_bins": 512, "num_quantized_bins": 128}
 DYNAMIC_OPS = ("Gemm", "MatMul")
+TAKEN_OVER = ("Conv", "ConvTranspose", "Gemm")
+"""What ONNX Runtime quantizes by itself, in the midst of quantized layers."""
 
 
 def fold(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     """`proto` with batch normalisation and constants folded; it is also left in folder/folded.onnx."""
-    onnx.save(proto, str(folder / "parent.onnx"))
+    named = onnx.ModelProto()
+    named.CopyFrom(proto)
+    for index, node in enumerate(named.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"  # by which nodes are left out
+    onnx.save(named, str(folder / "parent.onnx"))
     # Symbolic shape inference fails on transformers and on adaptive pooling; ONNX's own, which stays on, is enough.
     quant_pre_process(str(folder / "parent.onnx"), str(folder / "folded.onnx"), skip_symbolic_shape=True)
     return onnx.load(str(folder / "folded.onnx"))
@@ -64,8 +71,13 @@ def ranges(folder: Path, split: Split, *, method: str, percentile: float) -> Ten
     return calibrator.compute_data()
 
 
-def static(folder: Path, found: TensorsData, *, reduce_range: bool) -> onnx.ModelProto:
-    """folder/folded.onnx with QuantizeLinear and DequantizeLinear around every node that has an INT8 form."""
+def static(
+    folder: Path, found: TensorsData, *, reduce_range: bool, per_channel: bool = True, exclude: Collection[str] = ()
+) -> onnx.ModelProto:
+    """folder/folded.onnx with QuantizeLinear and DequantizeLinear around every node that has an INT8 form.
+
+    `exclude`: the names of nodes to leave as they are.
+    """
     save_tensors_data(found, folder / "ranges.json")
     ort.quantize_static(
         str(folder / "folded.onnx"),
@@ -73,7 +85,8 @@ def static(folder: Path, found: TensorsData, *, reduce_range: bool) -> onnx.Mode
         calibration_cache_path=folder / "ranges.json",
         quant_format=ort.QuantFormat.QDQ,
         op_types_to_quantize=STATIC_OPS,
-        per_channel=True,
+        nodes_to_exclude=sorted(exclude),
+        per_channel=per_channel,
         reduce_range=reduce_range,
         activation_type=ort.QuantType.QUInt8,
         weight_type=ort.QuantType.QInt8,
@@ -83,16 +96,37 @@ def static(folder: Path, found: TensorsData, *, reduce_range: bool) -> onnx.Mode
     return onnx.load(str(folder / "int8.onnx"))
 
 
-def dynamic(folder: Path, *, reduce_range: bool) -> onnx.ModelProto:
+def stay_float(proto: onnx.ModelProto, kept: Collection[str]) -> None:
+    """Put a Max of one value, which does nothing, between DequantizeLinear and each layer that is kept, in place.
+
+    ONNX Runtime quantizes the float weights of a Conv or Gemm by itself, a scale a tensor, when it stands between
+    DequantizeLinear and QuantizeLinear: a layer left in float in the file would run in INT8, and worse than before.
+    """
+    integer = {n.output[0] for n in proto.graph.node if n.op_type == "DequantizeLinear"}
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type in TAKEN_OVER and node.name in kept and node.input[0] in integer:
+            apart = f"{node.input[0]}_{node.name}_float"
+            nodes.append(onnx.helper.make_node("Max", [node.input[0]], [apart], name=f"{node.name}_float"))
+            node.input[0] = apart
+        nodes.append(node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def dynamic(
+    folder: Path, *, reduce_range: bool, per_channel: bool = True, exclude: Collection[str] = ()
+) -> onnx.ModelProto:
     """folder/folded.onnx with MatMulInteger for every MatMul and Gemm with constant weights.
 
-    ONNX Runtime splits a Gemm into one and an addition.
+    ONNX Runtime splits a Gemm into one and an addition. `exclude`: the names of nodes to leave as they are.
     """
     ort.quantize_dynamic(
         str(folder / "folded.onnx"),
         str(folder / "int8.onnx"),
         op_types_to_quantize=list(DYNAMIC_OPS),
-        per_channel=True,
+        nodes_to_exclude=sorted({*exclude, *(f"{name}_MatMul" for name in exclude)}),  # the first half of a Gemm
+        per_channel=per_channel,
         reduce_range=reduce_range,
         weight_type=ort.QuantType.QInt8,
     )

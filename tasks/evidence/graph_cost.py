@@ -2,15 +2,16 @@
 
 **Bytes**: the file and the external data files it names. **MACs**: see `graph_macs`.
 **Parameters**: elements of the constants that the network learned, each constant once, in whatever type it is stored.
-A constant reached through DequantizeLinear, Cast, Transpose and the like counts at its true size. Not counted: scales
-and zero points, shapes and indices, running statistics of a norm (buffers, as in torch), single-element constants of an
-elementwise formula, and elementwise constants met before the first learned one (input normalisation: mean, std).
+A constant reached through DequantizeLinear, Cast, Transpose and the like counts at its true size; weights packed for
+MatMulNBits as the (K, N) that they stand for, without padding. Not counted: scales and zero points, shapes and indices,
+running statistics of a norm (buffers, as in torch), single-element constants of an elementwise formula, and elementwise
+constants met before the first learned one (input normalisation: mean, std).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,8 @@ from tasks.evidence.graph_macs import Shape, constants, graph_macs
 if TYPE_CHECKING:
     import onnx
 
-INTEGER = ("MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm")  # take integer weights directly
+# take integer weights directly
+INTEGER = ("MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm", "MatMulNBits")
 # a constant passes through these unchanged in meaning, in slot 0
 CARRIERS = ("DequantizeLinear", "QuantizeLinear", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity")
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Clip")
@@ -32,6 +34,7 @@ LEARNED = {
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
     "QGemm": (3, 6),
+    "MatMulNBits": (1, 5),
     "BatchNormalization": (1, 2),
     "Gather": (0,),
     **{op: () for op in NOTHING_LEARNED},
@@ -72,6 +75,7 @@ def external_files(model: onnx.ModelProto) -> list[str]:
 
 def _parameters(graph: onnx.GraphProto) -> int:
     known = {name: (math.prod(shape), integer) for name, shape, integer in constants(graph)}
+    known |= {name: (size, True) for name, size in _packed(graph)}
     root = {name: name for name in known}  # tensor -> the constant it stands for
     is_float = {name: not integer for name, (_, integer) in known.items()}
     counted: set[str] = set()
@@ -97,3 +101,11 @@ def _parameters(graph: onnx.GraphProto) -> int:
             # scale and zero point of a dynamic quantization are measured, not learned
             learned.update(node.output[:1] if node.op_type == "DynamicQuantizeLinear" else node.output)
     return sum(known[name][0] for name in counted)
+
+
+def _packed(graph: onnx.GraphProto) -> Iterator[tuple[str, int]]:
+    """(name, elements) of every constant whose elements are packed several to a byte, in padded blocks."""
+    for node in graph.node:
+        if node.op_type == "MatMulNBits":
+            sizes = {a.name: a.i for a in node.attribute}
+            yield node.input[1], sizes["K"] * sizes["N"]

@@ -1,8 +1,9 @@
 """Multiply-accumulates (MACs) of an ONNX graph for one row, from its inferred shapes.
 
 Counted: Conv, ConvTranspose, Gemm, MatMul and their integer forms (ConvInteger, MatMulInteger, QLinearConv,
-QLinearMatMul, QGemm), products of two activations included. Biases, norms, pooling, activations and elementwise steps
-are not MACs. What multiplies but is not in that list (`UNCOUNTED`) is an error, never a zero.
+QLinearMatMul, QGemm, MatMulNBits), products of two activations included. Biases, norms, pooling,
+activations and elementwise steps are not MACs. What multiplies but is not in that list (`UNCOUNTED`) is an error,
+never a zero.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Shape = tuple[int, ...]
 CONVS = {"Conv": (0, 1), "ConvInteger": (0, 1), "QLinearConv": (0, 3), "ConvTranspose": (0, 1)}
 MATMULS = {"Gemm": (0, 1), "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3), "QGemm": (0, 3)}
 FACTORS = {**CONVS, **MATMULS}  # op -> slots of its two factors
-UNCOUNTED = ("Einsum", "LSTM", "GRU", "RNN", "DeformConv", "Attention", "MultiHeadAttention", "MatMulNBits")
+UNCOUNTED = ("Einsum", "LSTM", "GRU", "RNN", "DeformConv", "Attention", "MultiHeadAttention")
 BODIES = ("If", "Loop", "Scan", "SequenceMap")
 
 
@@ -29,8 +30,17 @@ def graph_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> int:
 
     ArtifactError when a layer's shape cannot be told, or when it multiplies in a way that is not counted here.
     """
+    return sum(macs for _, macs in _counted(model, rows))
+
+
+def node_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> dict[str, int]:
+    """MACs for one row of every node that has any, by the node's name; as `graph_macs`, whose parts these are."""
+    return dict(_counted(model, rows))
+
+
+def _counted(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> Iterator[tuple[str, int]]:
+    model = _with_plain_products(model)
     shapes = _shapes(model, rows)
-    total = 0
     for node in model.graph.node:
         if node.op_type in UNCOUNTED or node.op_type in BODIES:
             raise ArtifactError(f"node {node.name!r}: the MACs of {node.op_type} are not counted here")
@@ -42,8 +52,28 @@ def graph_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> int:
         for name in needed:
             if name not in shapes:
                 raise ArtifactError(f"node {node.name!r} ({node.op_type}): the shape of {name!r} is unknown")
-        total += _node_macs(node, shapes[left], shapes[right], shapes.get(node.output[0], ()))
-    return total
+        yield node.name, _node_macs(node, shapes[left], shapes[right], shapes.get(node.output[0], ()))
+
+
+def _with_plain_products(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with a MatMul by (K, N) zeros for every MatMulNBits, whose output ONNX cannot infer."""
+    import numpy as np
+    from onnx import ModelProto, helper, numpy_helper
+
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    nodes = []
+    for node in copy.graph.node:
+        if node.op_type == "MatMulNBits":
+            sizes = {a.name: a.i for a in node.attribute}
+            shape, zeros = f"{node.output[0]}_weight_shape", f"{node.output[0]}_weight"
+            copy.graph.initializer.append(numpy_helper.from_array(np.array([sizes["K"], sizes["N"]]), shape))
+            nodes.append(helper.make_node("ConstantOfShape", [shape], [zeros]))
+            node = helper.make_node("MatMul", [node.input[0], zeros], node.output, name=node.name)
+        nodes.append(node)
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
 
 
 def constants(graph: onnx.GraphProto) -> Iterator[tuple[str, Shape, bool]]:

@@ -1,107 +1,141 @@
-"""Post-training INT8: weights and activations on 8 bits, through ONNX Runtime.
+"""Post-training quantization: weights, and mostly activations, on fewer bits, through ONNX Runtime.
 
 Jacob et al., *Quantization and Training of Neural Networks for Integer-Arithmetic-Only Inference*, 2017
 (arXiv:1712.05877). `static` fixes the activations' ranges beforehand on data.calibration, `dynamic` anew in each call.
+`weight_only` (Frantar et al., *GPTQ*, 2022, arXiv:2210.17323, for the setting; here by plain rounding) puts blocks of
+the weights of matrix products on 4 or 8 bits. `fp16` and `bf16` (Micikevicius et al., 2017, arXiv:1710.03740; Kalamkar
+et al., 2019, arXiv:1905.12322) halve the file. `keep_float` mixes precisions by measured sensitivity (after Dong et
+al., *HAWQ*, 2019, arXiv:1905.03696, which estimates it).
 
 Use when a network of convolutions (static) or of matrix products, such as a transformer (dynamic), must be about 4x
-smaller and 2 to 3x faster without training. Changes an ONNX graph into another: weights become signed, symmetric, one
-scale an output channel; activations unsigned, since S8S8 has no fast kernel on x86. Batch normalisation is folded
-first. The logits stay float. Convolutions are never quantized dynamically: that is 5 to 10 times slower than float.
-A dynamic range is that of the whole call, so a row's answer depends a little on the rows that are asked with it.
+smaller and 2 to 3x faster without training; weight_only when matrix products must be yet smaller; fp16 and bf16 when
+nothing may be lost. Changes an ONNX graph into another: weights become signed, symmetric, one scale an output channel;
+activations unsigned, since S8S8 has no fast kernel on x86. Batch normalisation is folded first. The logits stay float.
+Convolutions are never quantized dynamically: that is 5 to 10 times slower than float. A dynamic range is that of the
+whole call, so a row's answer depends a little on the rows that are asked with it. `fp16` and `bf16` save no time on
+a processor without such kernels: ONNX Runtime then casts the weights to float32 when it loads the file. The fact
+`layers_computed_in` tells what it made of them on the machine that built the row.
 """
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tasks.core.contract import Graph
+from tasks.core.contract import Frozen, Graph
 from tasks.core.contract import Params as Base
 from tasks.core.errors import TechniqueError
 
 if TYPE_CHECKING:
     import onnx
 
-    from tasks.core.contract import Data, Outcome
+    from tasks.core.contract import Data, Facts, Outcome
 
 TAKES = "onnx"
 GIVES = "onnx"
 
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+ONLY_FOR = {
+    "calibration": ("static",),
+    "percentile": ("static",),
+    "calibration_rows": ("static",),
+    "reduce_range": ("static", "dynamic"),
+    "weights": ("static", "dynamic"),
+    "bits": ("weight_only",),
+    "block_size": ("weight_only",),
+    "symmetric": ("weight_only",),
+    "arithmetic": ("weight_only",),
+    "keep_float": ("static", "dynamic", "weight_only"),
+}
+
+
+class KeepFloat(Frozen):
+    """How much accuracy may be lost, and what is dear about a layer in float."""
+
+    accuracy_drop: float = Field(ge=0, lt=1, description="how far below the parent on val, as a share of rows: 0.005")
+    cost: Literal["macs", "bytes"] = Field("macs", description="what to keep in float as little as possible of")
 
 
 class Params(Base):
-    """Which scheme, and how static ranges are found."""
+    """Which scheme, how static ranges are found, and what stays in float."""
 
-    scheme: Literal["static", "dynamic"] = Field(
-        "static", description="static for convolutions, dynamic for transformers"
+    scheme: Literal["static", "dynamic", "weight_only", "fp16", "bf16"] = Field(
+        "static", description="static for convolutions, dynamic for transformers, the others for the file's size"
     )
     calibration: Literal["minmax", "entropy", "percentile"] = Field(
         "minmax", description="static ranges: all values, the least information lost, or all but the outermost"
     )
     percentile: float = Field(99.99, gt=50, le=100, description="of values within the range, for `percentile`")
+    calibration_rows: int | None = Field(None, ge=1, description="static ranges from so many rows; null: from all")
     reduce_range: bool = Field(False, description="7-bit weights, for processors without VNNI, whose sums overflow")
+    weights: Literal["per_channel", "per_tensor"] = Field(
+        "per_channel", description="one scale an output channel, or one a weight, as some accelerators want"
+    )
+    bits: Literal[4, 8] = Field(4, description="of a weight, for weight_only")
+    block_size: Literal[16, 32, 64, 128, 256] = Field(32, description="weights that share a scale, for weight_only")
+    symmetric: bool = Field(True, description="weight_only without zero points; false: about half the error on 4 bits")
+    arithmetic: Literal["int8", "float32"] = Field(
+        "int8", description="weight_only: int8 rounds activations inside the kernel and is up to 2x faster"
+    )
+    exclude: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="layers or nodes to leave in float, by name or pattern: [body.0.*, '*add*']"
+    )
+    keep_float: KeepFloat | None = Field(
+        None, description="leave the cheapest layers in float that keep val accuracy within a budget; null: none"
+    )
+
+    @model_validator(mode="after")
+    def _of_the_scheme(self) -> Params:
+        for key, schemes in ONLY_FOR.items():
+            if self.scheme not in schemes and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} does nothing with scheme: {self.scheme}; it is for {', '.join(schemes)}")
+        return self
 
 
 def apply(parent: Graph, data: Data, params: Params) -> Outcome:
     """A quantized copy of `parent`. Raises TechniqueError when nothing in it can be quantized."""
-    from tasks.core import int8
+    from tasks.core import blockwise, half, int8, mixed, quantizer
     from tasks.core.contract import Outcome
-    from tasks.core.graph import float_output, plain
+    from tasks.core.graph import plain
     from tasks.core.quiet import quiet
 
+    facts: Facts = {}
     with tempfile.TemporaryDirectory() as name, quiet():
-        folder = Path(name)
-        folded = int8.fold(parent.proto, folder)
-        check(folded, params.scheme)
-        if params.scheme == "dynamic":
-            result = int8.dynamic(folder, reduce_range=params.reduce_range)
-        else:
-            method, calibration = METHODS[params.calibration], data.split("calibration")
-            found = int8.ranges(folder, calibration, method=method, percentile=params.percentile)
-            result = int8.static(folder, found, reduce_range=params.reduce_range)
-            float_output(result)
-    quantized, left = verdict(folded, result)
+        folded = int8.fold(parent.proto, Path(name))
+        quantizer.check(folded, params.scheme)
+        kept = quantizer.excluded(folded, params.exclude)
+        if params.scheme == "weight_only":
+            how = params.model_dump(include={"bits", "block_size", "symmetric"})
+            kept = {**blockwise.unfit(folded, **how), **kept}
+        make = quantizer.maker(Path(name), folded, data, **params.model_dump(exclude={"exclude", "keep_float"}))
+        if params.keep_float is not None:
+            costs = cost_in_float(folded, data, params.keep_float.cost)
+            val, budget = data.split("val"), params.keep_float.accuracy_drop
+            more, facts = mixed.keep_in_float(make, folded, val, kept, costs, budget, params.scheme)
+            kept = {**kept, **more}
+        result = make(frozenset(kept))
+    quantized, left = quantizer.verdict(folded, result, kept, params.scheme)
     if not quantized:
         raise TechniqueError(f"quantize: ONNX Runtime left every node in float: {left}")
-    return Outcome(Graph(plain(result)), {"nodes_quantized": [*quantized], "nodes_left_float": {**left}})
+    if params.scheme in ("fp16", "bf16"):
+        facts = {"layers_computed_in": {**half.computed_in(result)}}
+    if params.scheme == "fp16":
+        facts["constants_clamped"] = half.clamped(folded)
+    return Outcome(Graph(plain(result)), {"nodes_quantized": [*quantized], "nodes_left_float": {**left}, **facts})
 
 
-def check(folded: onnx.ModelProto, scheme: str) -> None:
-    """TechniqueError when `folded` has no node that `scheme` is for, or a batch normalisation is left in it."""
-    norms = [n.name for n in folded.graph.node if n.op_type == "BatchNormalization"]
-    if norms:
-        raise TechniqueError(f"quantize: batch normalisation could not be folded into a convolution: {norms}")
-    constants = {t.name for t in folded.graph.initializer}
-    ops = ("Gemm", "MatMul") if scheme == "dynamic" else WEIGHTED
-    if not any(n.op_type in ops and n.input[1] in constants for n in folded.graph.node):
-        other = "; try scheme: static" if scheme == "dynamic" else ""
-        raise TechniqueError(f"quantize: {scheme} needs a node of {list(ops)} with constant weights{other}")
+def cost_in_float(folded: onnx.ModelProto, data: Data, kind: str) -> dict[str, int]:
+    """Node name -> multiply-accumulates of one row, or bytes of the weights in float."""
+    import math
 
+    from tasks.core.quantizer import layers
+    from tasks.evidence.graph_macs import node_macs
 
-def verdict(folded: onnx.ModelProto, result: onnx.ModelProto) -> tuple[list[str], dict[str, str]]:
-    """The layers with weights that now run in INT8, and why each of the others does not."""
-    from tasks.core.graph import weight_name
-
-    constants = {t.name for t in folded.graph.initializer}
-    integer = {n.output[0] for n in result.graph.node if n.op_type == "DequantizeLinear"}
-    now = {n.name: n for n in result.graph.node}
-    quantized: list[str] = []
-    left: dict[str, str] = {}
-    for node in (n for n in folded.graph.node if n.op_type in WEIGHTED):
-        name = weight_name(node, constants)
-        after = now.get(node.name)
-        # Dynamic replaces the node; static puts DequantizeLinear in front of both of its inputs.
-        if after is None or set(after.input[:2]) <= integer:
-            quantized.append(name)
-        elif node.input[1] not in constants:
-            left[name] = f"{node.op_type} of two activations"
-        elif any(n.op_type == "MatMulInteger" for n in result.graph.node):
-            left[name] = f"{node.op_type} is slower in dynamic INT8 than in float"
-        else:
-            left[name] = f"ONNX Runtime gave {node.op_type} no INT8 form here"
-    return quantized, left
+    if kind == "macs":
+        rows = {name: tuple(values.shape[1:]) for name, values in data.train.inputs.items()}
+        return node_macs(folded, rows)
+    sizes = {t.name: 4 * math.prod(t.dims) for t in folded.graph.initializer}
+    weights = {n.name: n.input[1] for n in folded.graph.node if n.name in layers(folded)}
+    return {name: sizes[weight] for name, weight in weights.items()}

@@ -167,6 +167,36 @@ def test_exported_network_agrees_with_torch_pruning(conv_net: tuple[Any, Path]) 
     assert cost.macs <= theirs <= 1.2 * cost.macs
 
 
+def test_packed_weights_count_as_what_they_stand_for(tmp_path: Path) -> None:
+    from tasks.core.blockwise import weight_only
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="first"),
+        helper.make_node("Add", ["h", "b"], ["hb"], name="bias"),
+        helper.make_node("MatMul", ["hb", "v"], ["y"], name="second"),
+    ]
+    rng = np.random.default_rng(0)
+    arrays = {"w": rng.normal(size=(40, 24)), "b": rng.normal(size=24), "v": rng.normal(size=(24, 6))}
+    model = build(nodes, ["n", "len", 40], {k: v.astype(np.float32) for k, v in arrays.items()})
+    how = {"block_size": 16, "arithmetic": "int8", "exclude": ()}
+    for bits, symmetric in ((4, True), (4, False), (8, True)):  # 40 and 24 are no multiples of a block
+        packed = weight_only(model, bits=bits, symmetric=symmetric, **how)
+        assert [n.op_type for n in packed.graph.node] == ["MatMulNBits", "Add", "MatMulNBits"]
+        cost = graph_cost(saved(packed, tmp_path), {"x": (5, 40)})
+        assert cost.macs == 5 * (40 * 24 + 24 * 6)
+        assert cost.parameters == 40 * 24 + 24 + 24 * 6
+
+
+@pytest.mark.parametrize("form", ["fp16", "bf16"])
+def test_forms_of_16_bits_cost_the_same_work(conv_net: tuple[Any, Path], tmp_path: Path, form: str) -> None:
+    from tasks.core import half
+
+    _, path = conv_net
+    cost, before = graph_cost(saved(getattr(half, form)(onnx.load(str(path)), ()), tmp_path)), graph_cost(path)
+    assert (cost.macs, cost.parameters) == (before.macs, before.parameters)
+    assert cost.size_bytes < before.size_bytes
+
+
 class Reader:
     def __init__(self) -> None:
         self.left = iter([{"x": np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)}])

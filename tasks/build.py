@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,7 @@ def run(settings: Settings, variant: str) -> None:
         params=row.params.model_dump(mode="json"),
         facts=outcome.facts,
     )
-    write(card, outcome.model, data)
+    write(card, outcome.model, data, outcome.files)
     for name, fact in sorted(card.facts.items()):
         print(f"  {name}: {fact}")
 
@@ -64,7 +66,7 @@ def read_parent(plan: Plan, row: Variant, takes: Form, data: Data) -> Network | 
     return checkpoint.load(artifact.variant_folder(row.parent), data)
 
 
-def write(card: Card, model: Network | Graph, data: Data) -> None:
+def write(card: Card, model: Network | Graph, data: Data, files: Mapping[str, bytes] = MappingProxyType({})) -> None:
     """Write artifacts/<row>/ in one move: a run that is cut off leaves no half-written row behind."""
     folder = artifact.variant_folder(card.variant)
     fresh = folder.with_name(f".{card.variant}.part")
@@ -77,6 +79,9 @@ def write(card: Card, model: Network | Graph, data: Data) -> None:
         (fresh / "model.onnx").write_bytes(serialized(proto))
         if isinstance(model, Network):
             checkpoint.save(model, data, fresh)
+        for name, content in files.items():
+            assert not (fresh / name).exists(), f"{name} is not the technique's to write"
+            (fresh / name).write_bytes(content)
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Where a result lives on disk. The only module that knows the paths under artifacts/, reports/ and results/.
 
 artifacts/data/     data.json, validation.json, validation.html, <split>/<input>.npy, <split>/labels.npy|groups.npy
-artifacts/<row>/    card.json, model.onnx and, for a trainable one, model.json + weights.safetensors
+artifacts/<row>/    card.json, model.onnx and, for a trainable one, model.json + weights.safetensors;
+                    a technique may add files of its own, as `cluster` does model.srz
 reports/<row>.json  what `evaluate` measured: deterministic
 results/            over all rows: bench.json, chosen.json, package/, summary.json, pareto.csv, report.html
 

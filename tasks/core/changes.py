@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
+from tasks.core.factors import factorize
 
 Change = Mapping[str, JsonValue]
 
@@ -82,7 +83,7 @@ def _emptied(layer: nn.Module, key: str, old: Tensor) -> Tensor:
     return nn.Parameter(empty) if isinstance(old, nn.Parameter) else empty
 
 
-CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {"resize": resize}
+CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {"factorize": factorize, "resize": resize}
 """Structural changes by name; each alters an untrained module in place."""
 
 

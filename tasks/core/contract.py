@@ -132,10 +132,11 @@ class Graph:
 
 
 class Outcome(NamedTuple):
-    """What a technique returns: a new model, and the facts for its card."""
+    """What a technique returns: a new model, the facts for its card, and further files for its folder, by name."""
 
     model: Network | Graph
     facts: Facts
+    files: Mapping[str, bytes] = {}
 
 
 class Card(Frozen):

@@ -45,6 +45,10 @@ CASES = {
         {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
         "no layer 'nowhere'",
     ),
+    "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
+    "factorize": Case(
+        {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
+    ),
     "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
@@ -171,7 +175,11 @@ def without_weights() -> Graph:
 
 @each
 def test_wrong_use_raises(name: str) -> None:
-    starts = {"train": (tiny.trained("numbers"), tiny.numbers()), "quantize": (without_weights(), tiny.pictures())}
+    starts = {
+        "train": (tiny.trained("numbers"), tiny.numbers()),
+        "cluster": (tiny.trained("numbers"), tiny.numbers()),
+        "quantize": (without_weights(), tiny.pictures()),
+    }
     parent, data = starts.get(name, (parent_of(name), tiny.pictures()))
     with pytest.raises(TechniqueError, match=CASES[name].says):
         applied(name, parent, data, **CASES[name].wrong)

@@ -22,10 +22,11 @@ demo: init ## train, compress, compare, choose and package the digits plan; then
 	$(BIN)/stillroom run
 
 test: init lint types contracts ## lint, types, contracts, unit, integration and one end-to-end path
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term:skip-covered -m "not integration and not e2e"
+	$(BIN)/pytest --cov --cov-append --cov-report=term:skip-covered -m "integration or e2e"
 
 unit: init ## the tests that take under a minute
-	$(BIN)/pytest -m "not integration and not e2e and not slow"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not integration and not e2e and not slow"
 
 lint: venv ## ruff
 	$(BIN)/ruff check .

@@ -20,7 +20,8 @@ from pathlib import Path
 from flows.environment import quiet
 from flows.page import Page, check_alive, claim, start, stop, wait_for
 
-EXPERIMENT = "stillroom"  # as in tasks.track, which flows may not import
+EXPERIMENT = "stillroom"  # this and the next as in tasks.track, which flows may not import
+VIEW = "mlflow.sharedViewState.stillroom"
 SERVER_ENV = Path("mlflow") / "server.env"
 
 
@@ -81,10 +82,12 @@ def _front(page: Page) -> str:
     asked = f"{page.address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={EXPERIMENT}"
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
-            number = json.load(answer)["experiment"]["experiment_id"]
+            experiment = json.load(answer)["experiment"]
     except urllib.error.HTTPError:  # nothing is logged yet
         return page.address
-    return f"{page.address}/#/experiments/{number}/runs?workflowType=machine_learning"
+    useful = any(tag["key"] == VIEW for tag in experiment.get("tags", ()))
+    view = "&viewStateShareKey=stillroom" if useful else ""  # without its tag MLflow would show an error
+    return f"{page.address}/#/experiments/{experiment['experiment_id']}/runs?workflowType=machine_learning{view}"
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from tasks.deploy.autoscale import NAME, Sizing, check, dump
-from tasks.deploy.kubernetes_pods import LABELS, Deployment, Kube, Metadata, pods
+from tasks.deploy.kubernetes_container import Kube
+from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, pods
 
 NOTE = """\
 # kubectl apply -f kubernetes.yaml. `image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes;

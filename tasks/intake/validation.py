@@ -52,7 +52,9 @@ h1 { font-size: 1.4rem; margin: 0; }
 .soft { color: var(--soft); } .good { color: var(--good); } .bad { color: var(--bad); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; margin-top: 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; } td:first-child { white-space: nowrap; } code { font-size: .85em; color: var(--soft); }
+th { font-weight: 600; } td:first-child { white-space: nowrap; }
+td:nth-child(2) { min-width: 11rem; } td:nth-child(3) { min-width: 7rem; }
+code { font-size: .85em; color: var(--soft); }
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,14 @@ from typing import Any
 EXPERIMENT = "stillroom"
 DATABASE = Path("mlflow") / "mlflow.db"
 ARTIFACTS = Path("mlflow") / "artifacts"
+VIEW = "mlflow.sharedViewState.stillroom"  # the columns of MLflow's run table, at ?viewStateShareKey=stillroom
+_COLUMNS = (
+    "metrics.`test_accuracy`",
+    "metrics.`latency_ratio`",
+    "metrics.`size_bytes`",
+    "tags.`technique`",
+    "tags.`chosen`",
+)
 _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -38,7 +47,9 @@ def connect() -> Any:
         # A server decides by itself where its artifacts are.
         location = None if uri else ARTIFACTS.absolute().as_uri()
         client.create_experiment(EXPERIMENT, artifact_location=location)
-    mlflow.set_experiment(EXPERIMENT)
+    experiment = mlflow.set_experiment(EXPERIMENT)
+    if VIEW not in experiment.tags:
+        client.set_experiment_tag(experiment.experiment_id, VIEW, json.dumps({"selectedColumns": _COLUMNS}))
     return client
 
 

@@ -62,7 +62,9 @@ def test_the_numbers_of_the_rollout_arrive() -> None:
     assert container["resources"] == {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == container["startupProbe"]["httpGet"]["path"] == "/readyz"
-    assert pod["terminationGracePeriodSeconds"] > 7.5
+    (word, leave_s) = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert word == "sleep"
+    assert pod["terminationGracePeriodSeconds"] > int(leave_s) + 7.5
 
 
 def test_the_parts_find_each_other() -> None:

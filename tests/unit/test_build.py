@@ -65,6 +65,7 @@ def files(name: str) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(artifact.variant_folder(name).iterdir())}
 
 
+@pytest.mark.integration
 def test_a_chain_of_rows(settings: Settings) -> None:
     for name in ("baseline", "pruned50", "pruned50_int8"):
         build.run(settings, name)
@@ -85,6 +86,7 @@ def test_a_chain_of_rows(settings: Settings) -> None:
             assert str(Path.cwd()).encode() not in path.read_bytes() and b"/work/" not in path.read_bytes()
 
 
+@pytest.mark.integration
 def test_one_row_one_result_and_each_row_a_seed_of_its_own(settings: Settings) -> None:
     plan = settings.plan
     twin = plan.variants["baseline"].model_copy(update={"name": "twin"})

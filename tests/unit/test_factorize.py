@@ -69,6 +69,7 @@ def test_an_embedding_becomes_a_thin_table_and_a_product() -> None:
     assert not thin(ids)[0, 0].any()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("how", ["spatial", "channel"])
 def test_weights_of_low_rank_are_split_without_loss(how: str) -> None:
     """A layer made of rank 2: 99.99 % of the energy is two ranks, and no logit moves."""
@@ -170,6 +171,7 @@ def test_one_rule_for_ranks(params: dict[str, float]) -> None:
         factorize.Params(**params)
 
 
+@pytest.mark.integration
 def test_a_split_network_reloads_splits_again_and_exports(tmp_path: Path) -> None:
     data = tiny.pictures()
     once = split(parameters=0.6, split="channel").model

@@ -79,8 +79,9 @@ def board_view(plan: Plan, board: Board) -> RenderableType:
     running = {name: e.began for name, e in entries.items() if e.state == "running"}
     said = {name: last_line(name) if ran_since(name, began) else "" for name, began in running.items()}
     now = [Text(f"  {name}: {line}", "cyan", no_wrap=True, overflow="ellipsis") for name, line in said.items()]
-    done = sum(e.state not in ("waiting", "running") for e in entries.values())
-    how_far = f"{done} of {len(entries)} steps" if entries else "Prefect's server starts"
+    stages = {name: e for name, e in entries.items() if name != "track"}
+    done = sum(e.state not in ("waiting", "running") for e in stages.values())
+    how_far = f"{done} of {len(stages)} stages" if entries else "Prefect's server starts"
     clock = Text(f"{how_far}, {time.time() - board.began:.0f} s", "dim")
     return Group(tree(plan, label), joins, *now, clock)
 

@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
     failed = [gate for gate in checked if not gate.holds]
     registry.write_tags(challenger, _tags(checked))
     if failed:
-        lines = [f"  {gate.name}: found {gate.found:.6g}, allowed {gate.allowed}" for gate in failed]
+        lines = [f"  {gate.name}: found {gate.found:.4g}, allowed {gate.allowed}" for gate in failed]
         stays = f"{champion} stays the champion" if champion else "there is no champion yet"
         raise GateError("\n".join([f"{challenger} is not promoted; {stays}. Failed in params/promotion.yaml:", *lines]))
     if champion is not None:

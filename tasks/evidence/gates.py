@@ -65,6 +65,6 @@ def check(found: Mapping[str, float], at_most: Iterable[Bound], at_least: Iterab
 def table(gates: tuple[Gate, ...]) -> str:
     """The gates for people, one a line under a heading: gate, found, allowed, ok."""
     lines = [("gate", "found", "allowed", "ok")]
-    lines += [(gate.name, f"{gate.found:.6g}", gate.allowed, "yes" if gate.holds else "NO") for gate in gates]
+    lines += [(gate.name, f"{gate.found:.4g}", gate.allowed, "yes" if gate.holds else "NO") for gate in gates]
     wide = [max(len(line[k]) for line in lines) for k in range(4)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip() for line in lines)

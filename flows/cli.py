@@ -3,16 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from flows.environment import quiet
-from tasks.core.errors import StillroomError
+from flows.present import err, for_people, run_plan, show_plan, show_report
 from tasks.plan import load
 
 app = typer.Typer(
@@ -22,19 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-err = Console(stderr=True)
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 Json = typer.Option("--json", help="Print JSON.")
-
-
-@contextmanager
-def for_people() -> Iterator[None]:
-    """Print an error that a person can mend as its message alone, and end with its status."""
-    try:
-        yield
-    except StillroomError as e:
-        err.print(str(e), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(e.exit_status) from None
 
 
 def step(name: str) -> None:
@@ -63,8 +49,6 @@ def plan(
     if check:
         print(f"params/: {len(found.variants)} variants, no mistakes")
         return
-    from flows.present import show_plan
-
     with for_people():
         show_plan(found, as_json)
 
@@ -77,8 +61,6 @@ def run(
     """Bring every row of the plan up to date, compare them, choose, package, and log the run to MLflow."""
     with for_people():
         found = load().plan
-    from flows.present import run_plan
-
     with for_people():
         run_plan(found, workers, force)
 
@@ -86,8 +68,6 @@ def run(
 @app.command()
 def report(as_json: Annotated[bool, Json] = False) -> None:
     """Print the table of the last run and where its page is."""
-    from flows.present import show_report
-
     with for_people():
         show_report(as_json)
 

@@ -4,16 +4,31 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from flows.stages import stages
 from tasks.core import artifact
+from tasks.core.errors import StillroomError
 from tasks.core.results import Summary
 from tasks.plan import Plan
 
 out = Console(width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True)
+
+
+@contextmanager
+def for_people() -> Iterator[None]:
+    """Print an error that a person can mend as its message alone, and end with its status."""
+    try:
+        yield
+    except StillroomError as e:
+        err.print(str(e), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(e.exit_status) from None
 
 
 def show_plan(plan: Plan, as_json: bool) -> None:

@@ -94,7 +94,9 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     `helper` holds further parameters that the loss needs and that are thrown away afterwards. The module ends on the
     processor, in eval mode. Raises TechniqueError when the loss is no longer finite.
     """
-    _check(data, params)
+    flat = [name for name, rows in data.train.inputs.items() if len(rows.shape) != 4]
+    if params.augment and flat:
+        raise TechniqueError(f"augment: {list(params.augment)} is for pictures (N, C, H, W), not {flat}; leave it out")
     device = best_device()
     generator = torch.Generator().manual_seed(torch.initial_seed())
     place(module, device)
@@ -116,14 +118,6 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     bring_back(module.eval())
     kept = best.value if params.patience is not None else value
     return {"epochs_trained": epoch, "val_accuracy": round(kept, 6)}
-
-
-def _check(data: Data, params: FitParams) -> None:
-    flat = [name for name, rows in data.train.inputs.items() if len(rows.shape) != 4]
-    if params.augment and flat:
-        raise TechniqueError(
-            f"augment: {list(params.augment)} is for pictures (N, C, H, W); {flat} are not; leave it out"
-        )
 
 
 def _epoch(

@@ -49,6 +49,31 @@ class Residual(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
+class Sum(nn.Module):
+    """body(x) + x, with nothing after it."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`body` must keep the shape."""
+        out: Tensor = x + self.body(x)
+        return out
+
+
+class Scaled(nn.Module):
+    """x times a fixed number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return x * self.factor
+
+
 def conv_norm(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, relu: bool = True) -> nn.Sequential:
     """Convolution, batch normalisation and, unless told otherwise, ReLU; keeps height and width at stride 1."""
     layers: list[nn.Module] = [

@@ -13,7 +13,7 @@ from torch import nn
 import tasks.models
 from tasks.core.errors import TechniqueError
 from tasks.core.shape import count_parameters
-from tasks.models import mlp, resnet, small_cnn
+from tasks.models import mlp, resnet, resnet9, small_cnn
 
 
 @pytest.mark.parametrize("arch", sorted(m.name for m in pkgutil.iter_modules(tasks.models.__path__)))
@@ -63,3 +63,12 @@ def test_mlp_without_hidden_layers_is_linear() -> None:
 def test_a_network_for_pictures_refuses_plain_numbers(arch: object) -> None:
     with pytest.raises(TechniqueError, match=r"needs pictures .*\(64,\)"):
         arch.build(shape=(64,), classes=3)  # type: ignore[attr-defined]
+
+
+def test_resnet9_has_nine_layers_and_the_published_size() -> None:
+    module = resnet9.build(shape=(3, 32, 32), classes=10, width=16)
+    layers = [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 9
+    convolutions = 9 * (3 * 16 + 16 * 32 + 2 * 32 * 32 + 32 * 64 + 64 * 128 + 2 * 128 * 128)
+    norms = 2 * (16 + 32 + 2 * 32 + 64 + 128 + 2 * 128)
+    assert count_parameters(module) == convolutions + norms + 128 * 10 + 10

@@ -54,6 +54,18 @@ def plan(
 
 
 @app.command()
+def use(
+    name: Annotated[str | None, typer.Argument(help="An example; leave it out to see them all.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are not committed.")] = False,
+) -> None:
+    """Put an example plan over params/."""
+    from flows import examples
+
+    with for_people():
+        print(examples.told(name, force=force))
+
+
+@app.command()
 def run(
     workers: Annotated[int, typer.Option(min=1, help="Steps side by side.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Compute everything again.")] = False,
@@ -107,7 +119,7 @@ def schedule() -> None:
 
 @app.command()
 def ui(mlflow_port: Annotated[int, Port] = 5000, prefect_port: Annotated[int, Port] = 4200) -> None:
-    """Start the MLflow and Prefect pages on 127.0.0.1 and print their addresses; Ctrl-C stops both."""
+    """Start the MLflow and Prefect pages on 127.0.0.1 and print their addresses."""
     from flows.ui import serve as start
 
     with for_people():

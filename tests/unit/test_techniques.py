@@ -46,6 +46,7 @@ CASES = {
         "no layer 'nowhere'",
     ),
     "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
+    "early_exit": Case({**FIT, "accuracy_budget": 0.9}, {**FIT, "exits": ["nowhere"]}, "no layer 'nowhere'"),
     "factorize": Case(
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),

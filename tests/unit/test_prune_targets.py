@@ -80,7 +80,7 @@ def test_exactly_one_measure(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("asked", [{"heads": 0.5}, {"ffn": 0.5}])
 def test_heads_of_a_network_without_attention_are_refused(asked: dict[str, float]) -> None:
-    with pytest.raises(TechniqueError, match="found no (heads|ffn) in the network; allowed: transformers"):
+    with pytest.raises(TechniqueError, match=r"found no (heads|ffn) in the network; allowed: transformers"):
         pruned(**asked)
 
 

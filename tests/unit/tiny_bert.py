@@ -1,4 +1,4 @@
-"""A transformer of a few thousand weights, of the very classes that BERT and DistilBERT are made of, and data for it."""
+"""A transformer of a few thousand weights, of the very classes of BERT and DistilBERT, and data for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +55,8 @@ sys.modules["tasks.models.tiny_bert"].build = build  # type: ignore[attr-defined
 
 
 def network(kind: str = "bert") -> Network:
-    """The same weights each time."""
+    """The same weights each time; skips the test where the library is absent."""
+    pytest.importorskip("transformers")
     torch.manual_seed(0)
     return build_like({"arch": "tiny_bert", "kind": kind}, sentences())
 

@@ -50,6 +50,7 @@ def test_a_head_and_neurons_that_do_nothing_go_first_and_the_answers_stay(kind: 
         )
         up, down = (linears[f"encoder.encoder.layer.0.{n}.dense"] for n in ("intermediate", "output"))
     else:
+        block = linears["encoder.transformer.layer.0.attention"]
         makers, reader = (block.q_lin, block.k_lin, block.v_lin), block.out_lin
         up, down = (linears[f"encoder.transformer.layer.0.ffn.{n}"] for n in ("lin1", "lin2"))
     with torch.no_grad():

@@ -1,0 +1,189 @@
+"""Where fake quantization goes, so that ONNX Runtime fuses what comes of it: the rules, as a torchao quantizer.
+
+Activations unsigned 8-bit, asymmetric, one scale a tensor; weights signed and symmetric: S8S8 has no fast kernel on
+x86. Every input and output of a layer is quantized, the output behind the activation function, which then costs
+nothing. What only passes values on (max-pooling, reshaping) shares the scale of its input. What leads to the logits
+alone stays float: on 8 bits close classes would tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import (
+    FakeQuantize,
+    MinMaxObserver,
+    MovingAverageMinMaxObserver,
+    PerChannelMinMaxObserver,
+)
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+
+from tasks.core.errors import TechniqueError, nearest
+
+A = torch.ops.aten
+CONVS = (A.conv1d.default, A.conv2d.default, A.conv1d.padding, A.conv2d.padding)
+LINEAR = A.linear.default
+NO_KERNEL = (A.conv_transpose1d.default, A.conv_transpose2d.input, A.conv3d.default)
+PRODUCTS = (A.matmul.default, A.bmm.default, A.scaled_dot_product_attention.default)
+RECTIFIERS = tuple(getattr(A, name).default for name in ("relu", "relu_", "relu6", "hardtanh", "hardtanh_", "clamp"))
+PAIRS = (A.add.Tensor, A.add_.Tensor, A.mul.Tensor, A.mul_.Tensor)
+MEANS = (A.adaptive_avg_pool2d.default,)
+PASSING = (A.max_pool2d.default, A.flatten.using_ints, A.view.default, A.reshape.default)
+KEY = "quantization_annotation"
+AVERAGING = 0.05
+
+
+class LastMinMaxObserver(MinMaxObserver):  # type: ignore[misc]
+    """The range of the tensor seen last: a weight's, as it is now."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Forget, then look."""
+        self.reset_min_max_vals()
+        seen: torch.Tensor = super().forward(x)
+        return seen
+
+
+class LastPerChannelMinMaxObserver(PerChannelMinMaxObserver):  # type: ignore[misc]
+    """The ranges of the tensor seen last, one a channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Forget, then look."""
+        self.reset_min_max_vals()
+        seen: torch.Tensor = super().forward(x)
+        return seen
+
+
+class OrtQuantizer(Quantizer):  # type: ignore[misc]
+    """Marks a traced network; `quantized` and `left` then tell which layers were marked, and why the others were not.
+
+    Args:
+        per_channel: one scale an output channel of a weight, or one a weight.
+        reduce_range: 7-bit weights.
+        exclude: patterns of layers to leave in float.
+    """
+
+    def __init__(self, *, per_channel: bool, reduce_range: bool, exclude: Collection[str]) -> None:
+        super().__init__()
+        most = 63 if reduce_range else 127
+        observer = LastPerChannelMinMaxObserver if per_channel else LastMinMaxObserver
+        self.weight = QuantizationSpec(
+            dtype=torch.int8,
+            quant_min=-most,
+            quant_max=most,
+            qscheme=torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric,
+            ch_axis=0 if per_channel else None,
+            # Not the fused kind: its weights' scale is not the one that is exported.
+            observer_or_fake_quant_ctr=FakeQuantize.with_args(observer=observer),
+        )
+        self.activation = QuantizationSpec(
+            dtype=torch.uint8,
+            quant_min=0,
+            quant_max=255,
+            qscheme=torch.per_tensor_affine,
+            observer_or_fake_quant_ctr=FakeQuantize.with_args(
+                observer=MovingAverageMinMaxObserver, averaging_constant=AVERAGING
+            ),
+        )
+        self.exclude = tuple(exclude)
+        self.quantized: list[str] = []
+        self.left: dict[str, str] = {}
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Mark the nodes of `model`, in place. Raises TechniqueError for a pattern that matches no layer."""
+        names = [name for name in map(layer_name, model.graph.nodes) if name]
+        for pattern in self.exclude:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                there = f"the layers are {', '.join(names)}{nearest(pattern, names)}"
+                raise TechniqueError(f"qat: exclude {pattern!r} matches no layer; {there}")
+        for node in model.graph.nodes:
+            if node.target in (*CONVS, LINEAR, *NO_KERNEL, *PRODUCTS):
+                self._layer(node)
+            elif node.target in PAIRS and not leads_to_logits(node) and all(map(_activation, node.args[:2])):
+                self._mark(node, node.args[:2])
+            elif (node.target in MEANS or _spatial_mean(node)) and not leads_to_logits(node):
+                self._mark(node, node.args[:1])
+            elif node.target in PASSING and KEY in node.args[0].meta and node.args[0].meta[KEY].output_qspec:
+                same = SharedQuantizationSpec(node.args[0])
+                node.meta[KEY] = QuantizationAnnotation({node.args[0]: same}, same, _annotated=True)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to add: `annotate` raises."""
+
+    def _layer(self, node: Node) -> None:
+        name, reason = layer_name(node), self._why_not(node)
+        if reason:
+            self.left[name or node.name] = reason
+            return
+        self.quantized.append(name)
+        self._mark(node, node.args[:1])
+        node.meta[KEY].input_qspec_map[node.args[1]] = self.weight
+
+    def _why_not(self, node: Node) -> str:
+        name = layer_name(node)
+        if not name:
+            return f"{node.target.overloadpacket.__name__} of two activations"  # type: ignore[union-attr]
+        found = [pattern for pattern in self.exclude if fnmatchcase(name, pattern)]
+        if found:
+            return f"excluded by {found[0]!r}"
+        if node.target in NO_KERNEL:
+            return f"ONNX Runtime has no INT8 form of {node.target.overloadpacket.__name__}"  # type: ignore[union-attr]
+        rank = node.args[0].meta["val"].dim()  # type: ignore[union-attr]
+        if node.target is LINEAR and rank != 2:
+            return f"a linear layer over {rank} axes; `quantize` with scheme: dynamic is for those"
+        return ""
+
+    def _mark(self, node: Node, inputs: tuple[Node, ...]) -> None:
+        """Quantize what goes into `node` and, behind its rectifier, what comes out."""
+        last = tail(node)
+        # A matrix product has an INT8 kernel with a float result; a convolution has not.
+        float_out = node.target is LINEAR and leads_to_logits(last)
+        node.meta[KEY] = QuantizationAnnotation(dict.fromkeys(inputs, self.activation), _annotated=True)
+        if not float_out:
+            last.meta.setdefault(KEY, QuantizationAnnotation(_annotated=True)).output_qspec = self.activation
+
+
+def layer_name(node: Node) -> str:
+    """The layer whose weight a node multiplies by, or an empty string."""
+    if node.target not in (*CONVS, LINEAR, *NO_KERNEL) or node.args[1].op != "get_attr":  # type: ignore[union-attr]
+        return ""
+    return str(node.args[1].target).removesuffix(".weight")  # type: ignore[union-attr]
+
+
+def tail(node: Node) -> Node:
+    """The rectifier that alone follows `node`, or `node` itself."""
+    users = list(node.users)
+    return users[0] if len(users) == 1 and users[0].target in RECTIFIERS else node
+
+
+def leads_to_logits(node: Node) -> bool:
+    """Whether nothing but the output, and steps without weights, follows `node`."""
+    return not any(n.target in (*CONVS, LINEAR, *NO_KERNEL, *PRODUCTS) for n in _followers(node))
+
+
+def _followers(node: Node) -> Iterator[Node]:
+    seen: set[Node] = set()
+    queue = list(node.users)
+    while queue:
+        found = queue.pop()
+        if found not in seen:
+            seen.add(found)
+            queue += found.users
+            yield found
+
+
+def _activation(arg: object) -> bool:
+    return isinstance(arg, Node) and arg.op != "get_attr"
+
+
+def _spatial_mean(node: Node) -> bool:
+    """Whether a node is the mean of (N, C, H, W) over height and width."""
+    return node.target is A.mean.dim and sorted(d % 4 for d in node.args[1]) == [2, 3]  # type: ignore[union-attr]

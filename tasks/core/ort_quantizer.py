@@ -8,8 +8,9 @@ alone stays float: on 8 bits close classes would tie.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
@@ -27,16 +28,21 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from tasks.core.errors import TechniqueError, nearest
+from tasks.core.traced import (
+    CONVS,
+    LINEAR,
+    MEANS,
+    NO_KERNEL,
+    PAIRS,
+    PASSING,
+    PRODUCTS,
+    is_activation,
+    layer_name,
+    leads_to_logits,
+    spatial_mean,
+    tail,
+)
 
-A = torch.ops.aten
-CONVS = (A.conv1d.default, A.conv2d.default, A.conv1d.padding, A.conv2d.padding)
-LINEAR = A.linear.default
-NO_KERNEL = (A.conv_transpose1d.default, A.conv_transpose2d.input, A.conv3d.default)
-PRODUCTS = (A.matmul.default, A.bmm.default, A.scaled_dot_product_attention.default)
-RECTIFIERS = tuple(getattr(A, name).default for name in ("relu", "relu_", "relu6", "hardtanh", "hardtanh_", "clamp"))
-PAIRS = (A.add.Tensor, A.add_.Tensor, A.mul.Tensor, A.mul_.Tensor)
-MEANS = (A.adaptive_avg_pool2d.default,)
-PASSING = (A.max_pool2d.default, A.flatten.using_ints, A.view.default, A.reshape.default)
 KEY = "quantization_annotation"
 AVERAGING = 0.05
 
@@ -106,9 +112,9 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
         for node in model.graph.nodes:
             if node.target in (*CONVS, LINEAR, *NO_KERNEL, *PRODUCTS):
                 self._layer(node)
-            elif node.target in PAIRS and not leads_to_logits(node) and all(map(_activation, node.args[:2])):
+            elif node.target in PAIRS and not leads_to_logits(node) and all(map(is_activation, node.args[:2])):
                 self._mark(node, node.args[:2])
-            elif (node.target in MEANS or _spatial_mean(node)) and not leads_to_logits(node):
+            elif (node.target in MEANS or spatial_mean(node)) and not leads_to_logits(node):
                 self._mark(node, node.args[:1])
             elif node.target in PASSING and KEY in node.args[0].meta and node.args[0].meta[KEY].output_qspec:
                 same = SharedQuantizationSpec(node.args[0])
@@ -141,7 +147,7 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
             return f"a linear layer over {rank} axes; `quantize` with scheme: dynamic is for those"
         return ""
 
-    def _mark(self, node: Node, inputs: tuple[Node, ...]) -> None:
+    def _mark(self, node: Node, inputs: Any) -> None:
         """Quantize what goes into `node` and, behind its rectifier, what comes out."""
         last = tail(node)
         # A matrix product has an INT8 kernel with a float result; a convolution has not.
@@ -149,41 +155,3 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
         node.meta[KEY] = QuantizationAnnotation(dict.fromkeys(inputs, self.activation), _annotated=True)
         if not float_out:
             last.meta.setdefault(KEY, QuantizationAnnotation(_annotated=True)).output_qspec = self.activation
-
-
-def layer_name(node: Node) -> str:
-    """The layer whose weight a node multiplies by, or an empty string."""
-    if node.target not in (*CONVS, LINEAR, *NO_KERNEL) or node.args[1].op != "get_attr":  # type: ignore[union-attr]
-        return ""
-    return str(node.args[1].target).removesuffix(".weight")  # type: ignore[union-attr]
-
-
-def tail(node: Node) -> Node:
-    """The rectifier that alone follows `node`, or `node` itself."""
-    users = list(node.users)
-    return users[0] if len(users) == 1 and users[0].target in RECTIFIERS else node
-
-
-def leads_to_logits(node: Node) -> bool:
-    """Whether nothing but the output, and steps without weights, follows `node`."""
-    return not any(n.target in (*CONVS, LINEAR, *NO_KERNEL, *PRODUCTS) for n in _followers(node))
-
-
-def _followers(node: Node) -> Iterator[Node]:
-    seen: set[Node] = set()
-    queue = list(node.users)
-    while queue:
-        found = queue.pop()
-        if found not in seen:
-            seen.add(found)
-            queue += found.users
-            yield found
-
-
-def _activation(arg: object) -> bool:
-    return isinstance(arg, Node) and arg.op != "get_attr"
-
-
-def _spatial_mean(node: Node) -> bool:
-    """Whether a node is the mean of (N, C, H, W) over height and width."""
-    return node.target is A.mean.dim and sorted(d % 4 for d in node.args[1]) == [2, 3]  # type: ignore[union-attr]

@@ -57,11 +57,12 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     from tasks.core.fit import accuracy, fit
     from tasks.core.imitate import frozen, mixed_loss
     from tasks.core.ort_quantizer import OrtQuantizer
+    from tasks.core.traced import traced
 
     rules = OrtQuantizer(
         per_channel=params.weights == "per_channel", reduce_range=params.reduce_range, exclude=params.exclude
     )
-    graph = fake_quant.prepared(fake_quant.traced(parent, data), rules, data.split("calibration"))
+    graph = fake_quant.prepared(traced(parent, data), rules, data.split("calibration"))
     steps = params.epochs * max(1, len(data.train) // params.batch)
     module = fake_quant.Trainable(graph, freeze_at(steps, params.freeze_share))
     place(module, best_device())

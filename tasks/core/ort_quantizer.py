@@ -47,33 +47,27 @@ KEY = "quantization_annotation"
 AVERAGING = 0.05
 
 
-class LastMinMaxObserver(MinMaxObserver):  # type: ignore[misc]
-    """The range of the tensor seen last: a weight's, as it is now."""
+class _Last:
+    """Makes an observer forget all but the tensor seen last: a weight's range is what the weight is now."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Forget, then look."""
-        self.reset_min_max_vals()
-        seen: torch.Tensor = super().forward(x)
+        self.reset_min_max_vals()  # type: ignore[attr-defined]
+        seen: torch.Tensor = super().forward(x)  # type: ignore[misc]
         return seen
 
 
-class LastPerChannelMinMaxObserver(PerChannelMinMaxObserver):  # type: ignore[misc]
+class LastMinMaxObserver(_Last, MinMaxObserver):  # type: ignore[misc]
+    """The range of the tensor seen last."""
+
+
+class LastPerChannelMinMaxObserver(_Last, PerChannelMinMaxObserver):  # type: ignore[misc]
     """The ranges of the tensor seen last, one a channel."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Forget, then look."""
-        self.reset_min_max_vals()
-        seen: torch.Tensor = super().forward(x)
-        return seen
 
 
 class OrtQuantizer(Quantizer):  # type: ignore[misc]
     """Marks a traced network; `quantized` and `left` then tell which layers were marked, and why the others were not.
 
-    Args:
-        per_channel: one scale an output channel of a weight, or one a weight.
-        reduce_range: 7-bit weights.
-        exclude: patterns of layers to leave in float.
+    `exclude` holds patterns of layers to leave in float, `reduce_range` asks for 7-bit weights.
     """
 
     def __init__(self, *, per_channel: bool, reduce_range: bool, exclude: Collection[str]) -> None:
@@ -136,12 +130,12 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
     def _why_not(self, node: Node) -> str:
         name = layer_name(node)
         if not name:
-            return f"{node.target.overloadpacket.__name__} of two activations"  # type: ignore[union-attr]
+            return f"{node.name}: a product of two activations"
         found = [pattern for pattern in self.exclude if fnmatchcase(name, pattern)]
         if found:
             return f"excluded by {found[0]!r}"
         if node.target in NO_KERNEL:
-            return f"ONNX Runtime has no INT8 form of {node.target.overloadpacket.__name__}"  # type: ignore[union-attr]
+            return "ONNX Runtime has no INT8 form of such a convolution"
         rank = node.args[0].meta["val"].dim()  # type: ignore[union-attr]
         if node.target is LINEAR and rank != 2:
             return f"a linear layer over {rank} axes; `quantize` with scheme: dynamic is for those"

@@ -65,10 +65,7 @@ class LastPerChannelMinMaxObserver(_Last, PerChannelMinMaxObserver):  # type: ig
 
 
 class OrtQuantizer(Quantizer):  # type: ignore[misc]
-    """Marks a traced network; `quantized` and `left` then tell which layers were marked, and why the others were not.
-
-    `exclude` holds patterns of layers to leave in float, `reduce_range` asks for 7-bit weights.
-    """
+    """Marks a traced network; `quantized` and `left` then tell which layers it marked, and why not the others."""
 
     def __init__(self, *, per_channel: bool, reduce_range: bool, exclude: Collection[str]) -> None:
         super().__init__()

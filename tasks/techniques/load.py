@@ -8,7 +8,6 @@ Changes the weights; trains nothing. A state dict is read with `weights_only`, s
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,11 +53,12 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     """A copy of `parent` with the file's weights. Raises TechniqueError when names or shapes differ."""
     from tasks.core.checkpoint import differences
     from tasks.core.contract import Outcome
+    from tasks.core.pinned import pinned
     from tasks.core.shape import body_of
     from tasks.core.tensor_names import matching, translated
 
     path = located(params)
-    digest = _digest(path, params)
+    digest = pinned(path, params.sha256, "load")
     state = translated(strip_prefix(read(path), params.prefix), params.names, str(parent.arch["arch"]))
     network = replace(parent, module=copy.deepcopy(parent.module).eval())
     body = body_of(network.module)
@@ -84,17 +84,6 @@ def located(params: Params) -> Path:
     if not folders:
         raise TechniqueError(f"load: no Python package {params.package!r} is installed: pip install it")
     return Path(folders[0]) / params.path
-
-
-def _digest(path: Path, params: Params) -> str:
-    if not path.is_file():
-        raise TechniqueError(f"load: {path}: no such file; `path` counts from the project's root, or from `package`")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if params.sha256 is None:
-        raise TechniqueError(f"load: pin {path}, so that a changed file is noticed: add `sha256: {digest}` to the row")
-    if params.sha256 != digest:
-        raise TechniqueError(f"load: {path} has sha256 {digest}, the plan says {params.sha256}")
-    return digest
 
 
 def read(path: Path) -> dict[str, Tensor]:

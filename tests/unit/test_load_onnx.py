@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tasks.core.contract import Graph
 from tasks.core.errors import TechniqueError
 from tasks.core.export import OPSET, session
+from tasks.plan import rows
+from tasks.plan.problems import Document
 from tasks.techniques import load_onnx, quantize
 from tests.unit import tiny
 
@@ -163,3 +165,21 @@ def test_the_file_is_pinned() -> None:
         adopted(linear(), sha256=None)
     with pytest.raises(TechniqueError, match="the plan says 0000"):
         adopted(linear(), sha256="0" * 64)
+
+
+def problems(**parents: tuple[str, str]) -> list[str]:
+    """What the plan says of rows {name: (parent, technique)} under `model: {arch: none}`."""
+    doc = Document(Path("plan.yaml"), {"model": {"arch": "none"}})
+    rows._check_forms(doc, {n: p for n, (p, _) in parents.items()}, {n: t for n, (_, t) in parents.items()})
+    return [str(problem) for problem in doc.problems]
+
+
+def test_the_plan_lets_only_onnx_techniques_follow() -> None:
+    given = ("data", "load_onnx")
+    assert problems(given=given, small=("given", "quantize")) == []
+    (pruned,) = problems(given=given, small=("given", "prune"))
+    assert "`given`, which is ONNX; allowed: a trainable parent" in pruned and "holds no network to train" in pruned
+    (trained,) = problems(given=given, baseline=("data", "train"))
+    assert "with the model `none`" in trained
+    (below,) = problems(given=given, again=("given", "load_onnx"))
+    assert "found `given`; allowed: `data`, where `load_onnx` starts" in below

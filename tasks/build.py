@@ -18,7 +18,7 @@ import torch
 
 from tasks.core import artifact, checkpoint
 from tasks.core.arrays import read_data
-from tasks.core.contract import Card, Data, Form, Graph, Network, Outcome
+from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
 from tasks.core.export import export, parity
 from tasks.core.seed import seed_for
 from tasks.core.shape import build_like
@@ -57,8 +57,10 @@ def seed_everything(seed: int, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def read_parent(plan: Plan, row: Variant, takes: Form, data: Data) -> Network | Graph:
-    """What the row starts from, in the form that its technique takes."""
+def read_parent(plan: Plan, row: Variant, takes: Start, data: Data) -> Network | Graph | None:
+    """What the row starts from, in the form that its technique takes; None when it starts from the data."""
+    if takes == "data":
+        return None
     if row.parent == "data":
         return build_like({"arch": plan.model.arch, **plan.model.params}, data)
     if takes == "onnx":

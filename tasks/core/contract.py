@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Form = Literal["torch", "onnx"]
+Start = Literal["torch", "onnx", "data"]
+"""What a technique TAKES: a parent of a form, or the data alone, and then its parent is None."""
 Facts = dict[str, JsonValue]
 
 

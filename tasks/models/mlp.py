@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from tasks.core.scaling import Axis, wholes
+
 if TYPE_CHECKING:
     from torch import nn
+
+SCALES = {"width": Axis("hidden", wholes)}
 
 
 def build(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 
 from tasks.core.errors import TechniqueError
+from tasks.core.scaling import Axis, whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +23,14 @@ def _six_n_plus_two(depth: int) -> int:
     if depth < 8 or depth % 6 != 2:
         raise ValueError(f"{depth} is not 6n + 2; the nearest is {max(8, round((depth - 2) / 6) * 6 + 2)}")
     return depth
+
+
+def _deeper(depth: int, factor: float) -> int:
+    """A depth with `factor` times as many blocks a stage, again 6n + 2."""
+    return 6 * whole((depth - 2) // 6, factor) + 2
+
+
+SCALES = {"width": Axis("width", whole), "depth": Axis("depth", _deeper)}
 
 
 def build(

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from tasks.core.errors import TechniqueError
+from tasks.core.scaling import Axis, whole
 
 if TYPE_CHECKING:
     from torch import nn
+
+SCALES = {"width": Axis("width", whole)}
 
 
 def build(*, shape: tuple[int, ...], classes: int, width: Annotated[int, Field(ge=1, le=4096)] = 32) -> nn.Module:

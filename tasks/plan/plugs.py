@@ -7,12 +7,12 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
-from typing import Any, Final, Literal, get_type_hints
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 from pydantic import create_model
 from pydantic.errors import PydanticUserError
 
-from tasks.core.contract import Frozen, Params
+from tasks.core.contract import Form, Frozen, Params, Start
 from tasks.core.errors import PlanError, nearest
 
 Kind = Literal["techniques", "models", "sources"]
@@ -42,9 +42,9 @@ def plugin(kind: Kind, name: str) -> ModuleType:
         wanted = ", ".join(MUST_HAVE[kind])
         raise PlanError(f"tasks/{kind}/{name}.py: found no {', '.join(lacking)}; allowed: a module with {wanted}")
     if kind == "techniques":
-        for form in (module.TAKES, module.GIVES):
-            if form not in ("torch", "onnx"):
-                raise PlanError(f"tasks/{kind}/{name}.py: found the form {form!r}; allowed: torch, onnx")
+        for form, allowed in ((module.TAKES, get_args(Start)), (module.GIVES, get_args(Form))):
+            if form not in allowed:
+                raise PlanError(f"tasks/{kind}/{name}.py: found the form {form!r}; allowed: {', '.join(allowed)}")
         if not (isinstance(module.Params, type) and issubclass(module.Params, Params)):
             raise PlanError(f"tasks/{kind}/{name}.py: found Params; allowed: a subclass of tasks.core.contract.Params")
     return module

@@ -85,17 +85,26 @@ def _check_loops(doc: Document, parents: dict[str, str]) -> set[str]:
 
 def _check_forms(doc: Document, parents: dict[str, str], techniques: dict[str, str]) -> None:
     """A technique must be able to take what its parent is. Every trained torch variant has an ONNX file as well."""
+    model = doc.value.get("model")
+    untrainable = isinstance(model, dict) and model.get("arch") == "none"
     for name, parent in parents.items():
         if name not in techniques or (parent != ROOT and parent not in techniques):
             continue
         technique, path = techniques[name], ("variants", name, "from")
         takes = plugin("techniques", technique).TAKES
-        if takes == "onnx" and parent == ROOT:
+        if takes == "data" and parent != ROOT:
+            doc.problem(path, f"`{parent}`", f"`{ROOT}`, where `{technique}` starts")
+        elif takes == "torch" and parent == ROOT and untrainable:
+            allowed = f"a row below a `model:` that can be trained, which `{technique}` needs"
+            doc.problem(path, f"`{ROOT}`, with the model `none`", allowed, "; name an architecture in `model:`")
+        elif takes == "onnx" and parent == ROOT:
             allowed = f"a trained parent, which `{technique}` needs"
             doc.problem(path, f"`{ROOT}`, the untrained network", allowed, ": put `train` or `load` before it")
         elif takes == "torch" and parent != ROOT and plugin("techniques", techniques[parent]).GIVES == "onnx":
+            given = plugin("techniques", techniques[parent]).TAKES == "data"
+            hint = "; a file of ONNX holds no network to train" if given else f": put `{technique}` before `{parent}`"
             allowed = f"a trainable parent, which `{technique}` needs"
-            doc.problem(path, f"`{parent}`, which is ONNX", allowed, f": put `{technique}` before `{parent}`")
+            doc.problem(path, f"`{parent}`, which is ONNX", allowed, hint)
 
 
 def _parents_first(parents: dict[str, str]) -> list[str]:

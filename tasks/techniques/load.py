@@ -1,16 +1,17 @@
 """Start from weights that were trained elsewhere, in place of training.
 
-Use when a checkpoint of the plan's `model:` exists: safetensors, or a PyTorch state dict.
+Use when a checkpoint of the plan's `model:` exists: safetensors, or a PyTorch state dict. It may have been trained for
+other classes: `fresh: ["classifier.*"]` leaves the classifier untrained, to be trained by a row after this one.
 Changes the weights; trains nothing. A state dict is read with `weights_only`, so no code from the file runs.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -30,6 +31,16 @@ class Params(Base):
     """Which file, and how its names are to be read."""
 
     path: str = Field(min_length=1, description="a .safetensors file or a PyTorch state dict, from the project's root")
+    package: str | None = Field(
+        None, pattern=r"^[A-Za-z_]\w*$", description="an installed Python package within which `path` is; null: none"
+    )
+    names: str | None = Field(
+        None,
+        description="whose names the file has, of those in the model's NAMES: efficientnet_pytorch; null: its own",
+    )
+    fresh: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="tensors to leave untrained whatever the file has, by name or pattern: ['classifier.*']"
+    )
     prefix: str = Field("", description="taken off the front of every tensor's name, for instance `module.`")
     sha256: str | None = Field(
         None,
@@ -42,34 +53,37 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     """A copy of `parent` with the file's weights. Raises TechniqueError when names or shapes differ."""
     from tasks.core.checkpoint import differences
     from tasks.core.contract import Outcome
+    from tasks.core.pinned import pinned
     from tasks.core.shape import body_of
+    from tasks.core.tensor_names import matching, translated
 
-    path = Path(params.path)
-    digest = _digest(path, params)
-    state = strip_prefix(read(path), params.prefix)
+    path = located(params)
+    digest = pinned(path, params.sha256, "load")
+    state = translated(strip_prefix(read(path), params.prefix), params.names, str(parent.arch["arch"]))
     network = replace(parent, module=copy.deepcopy(parent.module).eval())
     body = body_of(network.module)
     expected = body.state_dict()
+    fresh = matching(params.fresh, expected)
     # Bookkeeping of batch normalisation that many exporters leave out; it does not change what the network answers.
-    filled = [k for k in expected if k.endswith("num_batches_tracked") and k not in state]
-    state |= {k: expected[k] for k in filled}
+    kept = [k for k in expected if k in fresh or (k.endswith("num_batches_tracked") and k not in state)]
+    state |= {k: expected[k] for k in kept}
     misfits = differences({k: tuple(t.shape) for k, t in expected.items()}, state)
     if misfits:
         more = f"; and {len(misfits) - 5} more" if len(misfits) > 5 else ""
         raise TechniqueError(f"load: {path} does not fit {dict(parent.arch)}: " + "; ".join(misfits[:5]) + more)
     body.load_state_dict(state)
-    return Outcome(network, {"sha256": digest, "tensors": len(state) - len(filled)})
+    return Outcome(network, {"sha256": digest, "tensors": len(state) - len(kept), "tensors_left_fresh": [*fresh]})
 
 
-def _digest(path: Path, params: Params) -> str:
-    if not path.is_file():
-        raise TechniqueError(f"load: {path}: no such file; `path` counts from the project's root")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if params.sha256 is None:
-        raise TechniqueError(f"load: pin {path}, so that a changed file is noticed: add `sha256: {digest}` to the row")
-    if params.sha256 != digest:
-        raise TechniqueError(f"load: {path} has sha256 {digest}, the plan says {params.sha256}")
-    return digest
+def located(params: Params) -> Path:
+    """Where the file is; the package itself is not imported, so none of its code runs."""
+    if params.package is None:
+        return Path(params.path)
+    spec = find_spec(params.package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
+        raise TechniqueError(f"load: no Python package {params.package!r} is installed: pip install it")
+    return Path(folders[0]) / params.path
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tasks.core import tensor_names
 from tasks.core.errors import TechniqueError
 from tasks.core.shape import body_of, build_like
 from tasks.techniques import load
@@ -115,3 +116,40 @@ def test_the_digest_pins_the_file_and_an_unpinned_one_is_refused_with_the_digest
         loaded(path="w.safetensors", sha256=None)
     with pytest.raises(TechniqueError, match=f"has sha256 {digest}"):
         loaded(path="w.safetensors", sha256="0" * 64)
+
+
+def test_tensors_left_fresh_may_have_another_shape_or_be_absent() -> None:
+    state = weights()
+    state["7.weight"], bias = torch.zeros(1000, 32), state.pop("7.bias")
+    save_file(state, "w.safetensors")
+    data, digest = tiny.pictures(), hashlib.sha256(Path("w.safetensors").read_bytes()).hexdigest()
+    network = build_like(tiny.CNN, data)
+    params = load.Params(path="w.safetensors", sha256=digest, fresh=("7.*",))
+    outcome = load.apply(network, data, params)
+    after, before = body_of(outcome.model.module).state_dict(), body_of(network.module).state_dict()  # type: ignore[union-attr]
+    assert torch.equal(after["7.weight"], before["7.weight"]) and not torch.equal(after["7.bias"], bias)
+    assert torch.equal(after["0.0.weight"], state["0.0.weight"])
+    assert outcome.facts["tensors_left_fresh"] == ["7.weight", "7.bias"]
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"fresh": ("head.*",)}, r"fresh: no tensor 'head\.\*' in the network"),
+        ({"names": "timm"}, "names 'timm' of the architecture small_cnn; allowed: none"),
+        ({"package": "no_such_package"}, "no Python package 'no_such_package' is installed"),
+    ],
+)
+def test_names_that_are_not_there_are_told(params: dict[str, Any], says: str) -> None:
+    save_file(weights(), "w.safetensors")
+    with pytest.raises(TechniqueError, match=says):
+        loaded(path="w.safetensors", **params)
+
+
+def test_a_name_is_rewritten_by_the_first_pattern_that_fits() -> None:
+    patterns = ((r"^_bn0\.", "stem.norm."), (r"^_b.*(\d)\._bn0\.", r"blocks.\1.norm."))
+    assert [tensor_names.renamed(n, patterns) for n in ("_bn0.bias", "_b.7._bn0.weight", "other")] == [
+        "stem.norm.bias",
+        "blocks.7.norm.weight",
+        "other",
+    ]

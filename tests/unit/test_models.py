@@ -13,10 +13,14 @@ from torch import nn
 import tasks.models
 from tasks.core.errors import TechniqueError
 from tasks.core.shape import count_parameters
-from tasks.models import mlp, resnet, resnet9, small_cnn
+from tasks.models import mlp, none, resnet, resnet9, small_cnn
+
+ELSEWHERE = {"none", "timm", "torchvision"}
+"""Which build nothing by themselves: tested apart."""
+HERE = sorted({m.name for m in pkgutil.iter_modules(tasks.models.__path__)} - ELSEWHERE)
 
 
-@pytest.mark.parametrize("arch", sorted(m.name for m in pkgutil.iter_modules(tasks.models.__path__)))
+@pytest.mark.parametrize("arch", HERE)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 5, 9), (1, 1, 1)])
 def test_gives_logits_for_any_picture(arch: str, shape: tuple[int, ...]) -> None:
     module = import_module(f"tasks.models.{arch}").build(shape=shape, classes=7).eval()
@@ -72,3 +76,8 @@ def test_resnet9_has_nine_layers_and_the_published_size() -> None:
     convolutions = 9 * (3 * 16 + 16 * 32 + 2 * 32 * 32 + 32 * 64 + 64 * 128 + 2 * 128 * 128)
     norms = 2 * (16 + 32 + 2 * 32 + 64 + 128 + 2 * 128)
     assert count_parameters(module) == convolutions + norms + 128 * 10 + 10
+
+
+def test_none_builds_nothing_and_says_what_to_do() -> None:
+    with pytest.raises(TechniqueError, match="start with `load_onnx`"):
+        none.build(shape=(1, 8, 8), classes=3)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tasks.core.allocation import kept as kept_units
 from tasks.core.contract import Network
 from tasks.core.shape import body_of, build_like, count_parameters
 from tasks.techniques import prune
@@ -31,7 +32,7 @@ def pruned(parent: Network | None = None, **params: object) -> prune.Outcome:  #
     ],
 )
 def test_keeps_the_nearest_multiple_and_never_nothing(channels: int, ratio: float, round_to: int, kept: int) -> None:
-    assert prune.channels_kept(channels, ratio, round_to) == kept
+    assert kept_units(channels, ratio, round_to) == kept
 
 
 def test_channels_that_do_nothing_go_first_and_the_answers_stay() -> None:

@@ -39,6 +39,7 @@ class Case(NamedTuple):
 FIT = {"epochs": 1, "lr": 0.05, "batch": 32}
 CASES = {
     "train": Case(FIT, {**FIT, "augment": ["flip"]}, "for pictures"),
+    "load_onnx": Case({"path": "given.onnx"}, {"path": "given.onnx", "output": "nowhere"}, "no output 'nowhere'"),
     "load": Case({"path": "weights.safetensors"}, {"path": "nowhere.pt"}, "no such file"),
     "distill": Case(
         {**FIT, "student": {"arch": "small_cnn", "width": 4}},
@@ -52,7 +53,9 @@ CASES = {
     ),
     "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
+    "qat": Case({**FIT, "lr": 0.002}, {**FIT, "exclude": ["nowhere"]}, "matches no layer"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
+    "scale": Case({**FIT, "ratio": 0.5}, {**FIT, "at_most": 10}, "no small_cnn fits macs 10"),
     "sparsify": Case({"sparsity": 0.8, "recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
@@ -67,11 +70,12 @@ def checkpoint_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     save_file(
         {k: v + 0.01 if v.is_floating_point() else v for k, v in other.state_dict().items()}, "weights.safetensors"
     )
+    onnx.save(tiny.exported(), "given.onnx")
 
 
-def parent_of(name: str) -> Network | Graph:
+def parent_of(name: str) -> Network | Graph | None:
     takes = import_module(f"tasks.techniques.{name}").TAKES
-    return tiny.trained() if takes == "torch" else Graph(tiny.exported())
+    return {"torch": tiny.trained, "onnx": lambda: Graph(tiny.exported()), "data": lambda: None}[takes]()
 
 
 def pinned(params: dict[str, Any]) -> dict[str, Any]:
@@ -87,8 +91,10 @@ def applied(name: str, parent: Network | Graph | None = None, data: Data | None 
     return technique.apply(parent or parent_of(name), data or tiny.pictures(), settings)
 
 
-def state(model: Network | Graph) -> dict[str, bytes]:
+def state(model: Network | Graph | None) -> dict[str, bytes]:
     """Everything the model consists of, as bytes."""
+    if model is None:
+        return {}
     if isinstance(model, Graph):
         return {"proto": model.proto.SerializeToString(deterministic=True)}
     return {k: v.numpy().tobytes() for k, v in model.module.state_dict().items()} | {
@@ -103,7 +109,7 @@ def test_every_technique_has_a_case() -> None:
 @each
 def test_contract(name: str) -> None:
     technique = import_module(f"tasks.techniques.{name}")
-    assert technique.TAKES in ("torch", "onnx") and technique.GIVES in ("torch", "onnx")
+    assert technique.TAKES in ("torch", "onnx", "data") and technique.GIVES in ("torch", "onnx")
     assert issubclass(technique.Params, Params)
     assert "Use when" in technique.__doc__ and "Changes" in technique.__doc__
     for key, field in technique.Params.model_fields.items():

@@ -1,0 +1,104 @@
+"""Fitting a stranger's ONNX graph to the data, and running it against the file: every row must be answered alike.
+
+Shapes: N = rows, C = classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from tasks.core.adopt_input import fit_inputs
+from tasks.core.adopt_output import fit_output, free_batch
+from tasks.core.arrays import pick
+from tasks.core.contract import Data, Facts
+from tasks.core.errors import TechniqueError
+from tasks.core.export import LOGITS, PARITY_LIMIT, relative_difference, session
+from tasks.core.graph import plain, pool_globally
+
+Array = np.ndarray[Any, Any]
+RUNTIME = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented, state.RuntimeException)
+
+
+def adopt(
+    proto: onnx.ModelProto, given: onnx.ModelProto, data: Data, *, output: str | None, normalise: bool
+) -> tuple[onnx.ModelProto, Facts]:
+    """`proto`, changed in place where need be, as this house serves it, and what was done; `given` is the file's.
+
+    Raises TechniqueError when the graph does not fit the data, or does not answer as `given` does.
+    """
+    batch = given.graph.input[0].type.tensor_type.shape.dim
+    fixed = batch[0].dim_value if batch and batch[0].HasField("dim_value") else 0
+    front = fit_inputs(proto, data, normalise=normalise)
+    removed = fit_output(proto, len(data.classes), output)
+    if fixed:
+        free_batch(proto, fixed)
+    # What was written of the shapes between may hold the old number of rows.
+    del proto.graph.value_info[:]
+    proto = onnx.shape_inference.infer_shapes(proto)
+    pool_globally(proto)
+    proto = plain(proto)
+    name = output or given.graph.output[0].name
+    difference = compare(given, proto, data, name=name, fixed=fixed, front=front, softmax="softmax" in removed)
+    return proto, {
+        "put_in_front": [*front],
+        "taken_off": [*removed],
+        "batch_was": fixed or "any",
+        "differs_from_file": float(f"{difference:.1e}"),
+    }
+
+
+def compare(
+    given: onnx.ModelProto,
+    proto: onnx.ModelProto,
+    data: Data,
+    *,
+    name: str,
+    fixed: int,
+    front: list[str],
+    softmax: bool,
+) -> float:
+    """How far `proto`, given raw rows of `val` all at once, is from the file, given them as it wants, of their scale.
+
+    Raises TechniqueError above PARITY_LIMIT, or when either cannot be run.
+    """
+    val = data.split("val")
+    rows = pick(val, np.arange(max(8, 2 * fixed)) % len(val))
+    raw = {key: np.ascontiguousarray(values[:]) for key, values in rows.inputs.items()}
+    theirs = {i.name: i for i in given.graph.input}
+    alone = next(iter(theirs)) if len(theirs) == 1 else None
+    fed = {alone or key: prepared(x, theirs[alone or key], data, front) for key, x in raw.items()}
+    size = fixed or len(rows)
+    try:
+        file = session(given)
+        parts = [file.run([name], {k: x[n : n + size] for k, x in fed.items()})[0] for n in range(0, len(rows), size)]
+    except RUNTIME as e:
+        raise TechniqueError(f"load_onnx: ONNX Runtime cannot run the file: {str(e).splitlines()[0]}") from None
+    try:
+        found = session(proto).run([LOGITS], raw)[0]
+    except RUNTIME as e:
+        known = f"its batch is fixed at {fixed} inside: export it with a dynamic one" if fixed else "see the reason"
+        raise TechniqueError(f"load_onnx: the graph does not take any number of rows ({known}): {e}") from None
+    expected = np.concatenate(parts)
+    if found.shape != (len(rows), len(data.classes)):
+        raise TechniqueError(f"load_onnx: gives {found.shape} for {len(rows)} rows and {len(data.classes)} classes")
+    found = np.exp(found - found.max(1, keepdims=True)) if softmax else found
+    found = found / found.sum(1, keepdims=True) if softmax else found
+    difference = relative_difference(found, expected)
+    if not difference <= PARITY_LIMIT:
+        raise TechniqueError(f"load_onnx: fitted to the data it differs from the file by {difference:.1e} of the scale")
+    return difference
+
+
+def prepared(raw: Array, value: onnx.ValueInfoProto, data: Data, front: list[str]) -> Array:
+    """Raw rows as the file's own input wants them: what the nodes in front do, in numpy."""
+    x = raw.astype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    if any(step.startswith("minus") for step in front):
+        shape = (-1, *[1] * (x.ndim - 2))
+        about = data.preprocess
+        x = ((x - np.reshape(about.mean, shape)) / np.reshape(about.std, shape)).astype(x.dtype)
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if "transpose" in front else x

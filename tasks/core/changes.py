@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.factors import factorize
+from tasks.core.shrink import kernel, skip, slim
 
 Change = Mapping[str, JsonValue]
 
@@ -83,7 +84,13 @@ def _emptied(layer: nn.Module, key: str, old: Tensor) -> Tensor:
     return nn.Parameter(empty) if isinstance(old, nn.Parameter) else empty
 
 
-CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {"factorize": factorize, "resize": resize}
+CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
+    "factorize": factorize,
+    "kernel": kernel,
+    "resize": resize,
+    "skip": skip,
+    "slim": slim,
+}
 """Structural changes by name; each alters an untrained module in place."""
 
 

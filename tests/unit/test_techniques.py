@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +53,10 @@ CASES = {
     "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
+    "slim": Case(
+        {**FIT, "widths": [0.5, 1.0], "kernels": [1]}, {**FIT, "widths": [1.0], "depths": [0.5, 1.0]}, "can be skipped"
+    ),
+    "subnet": Case({"macs_ratio": 0.5, "trials": 6}, {"size_kb": 0.1}, "the smallest sub-network has"),
     "sparsify": Case({"sparsity": 0.8, "recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
@@ -68,8 +73,18 @@ def checkpoint_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@lru_cache
+def slimmed() -> Network:
+    """What `subnet` starts from."""
+    model = applied("slim").model
+    assert isinstance(model, Network)
+    return model
+
+
 def parent_of(name: str) -> Network | Graph:
     takes = import_module(f"tasks.techniques.{name}").TAKES
+    if name == "subnet":
+        return copy.deepcopy(slimmed())
     return tiny.trained() if takes == "torch" else Graph(tiny.exported())
 
 

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
-from tasks.core.device import mixed_precision, placed
+from tasks.core.device import placed
 
 ROWS = 256
 
@@ -21,7 +21,8 @@ def recalibrate(module: nn.Module, split: Split) -> int:
     """Set the running statistics of every batch norm of `module`, in place, from `split`; returns how many there are.
 
     All statistics are zeroed first and averaged over batches of `ROWS` rows with equal weight; rows that do not fill
-    the last batch are left out, unless there is no other. The module ends in eval mode.
+    the last batch are left out, unless there is no other. In float32, as the network is
+    served. The module ends in eval mode.
     """
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     device = next(iter(module.parameters())).device
@@ -31,7 +32,7 @@ def recalibrate(module: nn.Module, split: Split) -> int:
         norm.reset_running_stats()
         norm.momentum = None  # an exact average
         norm.train()
-    with torch.no_grad(), mixed_precision(device):
+    with torch.no_grad():
         for inputs, labels in batches(split, ROWS) if norms else ():
             if len(labels) == ROWS or len(split) < ROWS:
                 module(*(placed(torch.tensor(x), device) for x in inputs.values()))

@@ -5,8 +5,8 @@ Cai et al., *Once-for-All*, 2019 (arXiv:1908.09791), for the search without trai
 Slimmable Networks*, 2019 (arXiv:1903.05134), for measuring the norms' statistics anew before a network is judged.
 
 Use when a `slim` row is there and a device has a budget: one row a budget, minutes each, without training.
-Changes the number of channels and blocks and the size of kernels; `recover` trains the sub-network alone, to
-imitate the parent, which is only read. With `macs_ratio` and `size_kb` the row is repeatable; with `latency_ratio` it is not:
+Changes the number of channels and blocks and the size of kernels; `recover` trains the sub-network alone, to imitate
+the parent, which is only read. With `macs_ratio` and `size_kb` the row is repeatable; with `latency_ratio` it is not:
 another machine, or a busier hour, may choose another network. Accuracy is judged on `val`, where the winner of many
 trials looks a little better than it is.
 """

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +57,10 @@ CASES = {
     "qat": Case({**FIT, "lr": 0.002}, {**FIT, "exclude": ["nowhere"]}, "matches no layer"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
     "scale": Case({**FIT, "ratio": 0.5}, {**FIT, "at_most": 10}, "no small_cnn fits macs 10"),
+    "slim": Case(
+        {**FIT, "widths": [0.5, 1.0], "kernels": [1]}, {**FIT, "widths": [1.0], "depths": [0.5, 1.0]}, "can be skipped"
+    ),
+    "subnet": Case({"macs_ratio": 0.5, "trials": 6}, {"size_kb": 0.1}, "the smallest sub-network has"),
     "sparsify": Case({"sparsity": 0.8, "recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
@@ -73,7 +78,17 @@ def checkpoint_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     onnx.save(tiny.exported(), "given.onnx")
 
 
+@lru_cache
+def slimmed() -> Network:
+    """What `subnet` starts from."""
+    model = applied("slim").model
+    assert isinstance(model, Network)
+    return model
+
+
 def parent_of(name: str) -> Network | Graph | None:
+    if name == "subnet":
+        return copy.deepcopy(slimmed())
     takes = import_module(f"tasks.techniques.{name}").TAKES
     return {"torch": tiny.trained, "onnx": lambda: Graph(tiny.exported()), "data": lambda: None}[takes]()
 

@@ -10,11 +10,11 @@ al., *HAWQ*, 2019, arXiv:1905.03696, which estimates it).
 Use when a network of convolutions (static) or of matrix products, such as a transformer (dynamic), must be about 4x
 smaller and 2 to 3x faster without training; weight_only when matrix products must be yet smaller; fp16 and bf16 when
 nothing may be lost. Changes an ONNX graph into another: weights become signed, symmetric, one scale an output channel;
-embedding tables likewise, one scale a column; activations unsigned, since S8S8 has no fast kernel on x86. Batch normalisation is folded first. The logits stay float.
-Convolutions are never quantized dynamically: that is 5 to 10 times slower than float. A dynamic range is that of the
-whole call, so a row's answer depends a little on the rows that are asked with it. `fp16` and `bf16` save no time on
-a processor without such kernels: ONNX Runtime then casts the weights to float32 when it loads the file. The fact
-`layers_computed_in` tells what it made of them on the machine that built the row.
+embedding tables likewise, one scale a column; activations unsigned, since S8S8 has no fast kernel on x86. Batch
+normalisation is folded first. The logits stay float. Convolutions are never quantized dynamically: that is 5 to 10
+times slower than float. A dynamic range is that of the whole call, so a row's answer depends a little on the rows that
+are asked with it. `fp16` and `bf16` save no time on a processor without such kernels: ONNX Runtime then casts the
+weights to float32 when it loads the file; the fact `layers_computed_in` tells what it made of them on this machine.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Shapes: N = rows, L = tokens, D = hidden size, C = classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -20,7 +21,8 @@ from tasks.core.errors import TechniqueError
 from tasks.core.quiet import quiet
 
 Pooling = Literal["mean", "cls"]
-NOT_KEPT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "auto_map", "architectures")
+PLAIN_MASK = ("albert", "bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+"""Families that take a mask (N, 1, 1, L) to be added to the attention's scores."""
 LIBRARY: dict[str, Any] = {"attn_implementation": "eager", "trust_remote_code": False}
 
 
@@ -46,8 +48,7 @@ class Rebuilt(nn.Module):
 class TextClassifier(Rebuilt):
     """A transformer and, over the mean of its tokens or its first one, a linear layer.
 
-    Layers are named as transformers names them: `backbone.encoder.layer.<i>...`. So networks of one family, whatever
-    their size, share names.
+    Layers are named as transformers names them, `backbone.encoder.layer.<i>...`, whatever the network's size.
     """
 
     def __init__(self, backbone: nn.Module, hidden: int, classes: int, pooling: Pooling, dropout: float) -> None:
@@ -57,10 +58,19 @@ class TextClassifier(Rebuilt):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, classes)
         self.pooling = pooling
+        # The library's own way to these two leaves shapes in the graph that cannot be told beforehand.
+        self.plain_mask = getattr(backbone.config, "model_type", "") in PLAIN_MASK
+        self.types = self.plain_mask and "token_type_ids" in signature(backbone.forward).parameters
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits (N, C) of token ids and mask (N, L), int64."""
-        states_NLD = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        own: dict[str, Tensor] = {"attention_mask": attention_mask}
+        if self.plain_mask:
+            lowest = torch.finfo(torch.float32).min
+            own["attention_mask"] = (1 - attention_mask[:, None, None, :].to(torch.float32)) * lowest
+        if self.types:
+            own["token_type_ids"] = torch.zeros_like(input_ids[:1])
+        states_NLD = self.backbone(input_ids=input_ids, **own).last_hidden_state
         if self.pooling == "cls":
             pooled_ND = states_NLD[:, 0]
         else:
@@ -125,26 +135,3 @@ def _made(auto: Any, config: Any, folder: Path | None, *, ignore: bool = False) 
     except (ValueError, OSError) as e:
         told = str(e).splitlines()[0]
         raise TechniqueError(f"model: {config.model_type} cannot be built from {folder or 'its config'}: {told}") from e
-
-
-def config_of(folder: Path) -> Any:
-    """The config of a checkpoint's folder; TechniqueError when it is missing, damaged or of an unknown kind."""
-    try:
-        return library().AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except (ValueError, OSError, KeyError) as e:
-        raise TechniqueError(f"checkpoint {folder}: no config.json that can be used ({str(e).splitlines()[0]})") from e
-
-
-def config_from(plain: Mapping[str, JsonValue]) -> Any:
-    """A config from what `plain_config` gave; TechniqueError for an unknown `model_type`."""
-    kinds = library().CONFIG_MAPPING
-    kind = plain.get("model_type")
-    if kind not in kinds:
-        raise TechniqueError(f"config: model_type {kind!r} is none that transformers knows")
-    return kinds[kind].from_dict(dict(plain))
-
-
-def plain_config(config: Any) -> dict[str, JsonValue]:
-    """A config as JSON: what differs from its kind's defaults, without versions, paths and element types."""
-    found = config.to_diff_dict()
-    return {key: value for key, value in sorted(found.items()) if key not in NOT_KEPT}

@@ -40,7 +40,7 @@ def build(
 
     Raises TechniqueError when the checkpoint cannot be found or does not fit the data.
     """
-    from tasks.core import transformer
+    from tasks.core import configs, transformer
     from tasks.core.hub import checkpoint_folder
 
     if (checkpoint is None) == (config is None):
@@ -48,11 +48,11 @@ def build(
     folder = None
     if checkpoint is not None:
         folder = checkpoint_folder(checkpoint, revision, TechniqueError)
-        made = transformer.config_of(folder)
+        made = configs.config_of(folder)
         origin = f"{checkpoint}{'@' + revision if revision else ''}, {digest(folder)}"
     else:
         assert config is not None
-        made = transformer.config_from(config)
+        made = configs.config_from(config)
     network: transformer.TextClassifier | transformer.PictureClassifier
     if vocab:
         network = transformer.text_classifier(
@@ -63,7 +63,7 @@ def build(
     network.remembered = {
         "checkpoint": None,
         "revision": None,
-        "config": transformer.plain_config(made),
+        "config": configs.plain_config(made),
         "origin": origin,
     }
     return network

@@ -22,9 +22,9 @@ from tasks.core.errors import DataError
 from tasks.intake.labels import class_count, class_ids
 from tasks.intake.parquet import ParquetTable
 from tasks.intake.pictures import Channels, Form, Size, decode, form_of
+from tasks.intake.split_names import SPLIT_OF
 
 IMAGE_COLUMNS = ("image", "img")
-SPLIT_OF = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
 Column = Annotated[str, Field(min_length=1, description="a column's name")]
 
 

@@ -12,6 +12,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor, nn
 
+from tasks.core.committee import member_change
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.factors import factorize
@@ -83,7 +84,11 @@ def _emptied(layer: nn.Module, key: str, old: Tensor) -> Tensor:
     return nn.Parameter(empty) if isinstance(old, nn.Parameter) else empty
 
 
-CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {"factorize": factorize, "resize": resize}
+CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
+    "factorize": factorize,
+    "member": member_change,
+    "resize": resize,
+}
 """Structural changes by name; each alters an untrained module in place."""
 
 

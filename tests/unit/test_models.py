@@ -15,11 +15,13 @@ from tasks.core.errors import TechniqueError
 from tasks.core.shape import count_parameters
 from tasks.models import mlp, resnet, resnet9, small_cnn
 
+MUST: dict[str, dict[str, object]] = {"ensemble": {"members": [{"arch": "mlp"}, {"arch": "small_cnn", "width": 4}]}}
+
 
 @pytest.mark.parametrize("arch", sorted(m.name for m in pkgutil.iter_modules(tasks.models.__path__)))
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 5, 9), (1, 1, 1)])
 def test_gives_logits_for_any_picture(arch: str, shape: tuple[int, ...]) -> None:
-    module = import_module(f"tasks.models.{arch}").build(shape=shape, classes=7).eval()
+    module = import_module(f"tasks.models.{arch}").build(shape=shape, classes=7, **MUST.get(arch, {})).eval()
     assert module(torch.zeros(2, *shape)).shape == (2, 7)
 
 

@@ -46,6 +46,7 @@ CASES = {
         "no layer 'nowhere'",
     ),
     "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
+    "ensemble": Case({**FIT, "members": 2}, {**FIT, "members": 1}, "found 1 members"),
     "factorize": Case(
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),

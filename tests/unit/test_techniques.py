@@ -45,6 +45,7 @@ CASES = {
         {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
         "no layer 'nowhere'",
     ),
+    "binarize": Case({"recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
     "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
     "ensemble": Case({**FIT, "members": 2}, {**FIT, "members": 1}, "found 1 members"),
     "factorize": Case(

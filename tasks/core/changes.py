@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 
 from tasks.core.attention import set_heads
+from tasks.core.committee import member_change
 from tasks.core.contract import Network
 from tasks.core.elastic import kernel, skip, slim
 from tasks.core.errors import TechniqueError
@@ -89,6 +90,7 @@ CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
     "factorize": factorize,
     "heads": set_heads,
     "kernel": kernel,
+    "member": member_change,
     "resize": resize,
     "skip": skip,
     "slim": slim,

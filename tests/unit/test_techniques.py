@@ -47,8 +47,10 @@ CASES = {
         {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
         "no layer 'nowhere'",
     ),
+    "binarize": Case({"recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
     "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
     "early_exit": Case({**FIT, "accuracy_budget": 0.9}, {**FIT, "exits": ["nowhere"]}, "no layer 'nowhere'"),
+    "ensemble": Case({**FIT, "members": 2}, {**FIT, "members": 1}, "found 1 members"),
     "factorize": Case(
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),

@@ -71,7 +71,7 @@ def map_loss(student_NCHW: Tensor, teacher_NCHW: Tensor) -> Tensor:
 
 def relation(a_NLF: Tensor, b_NLF: Tensor, heads: int, mask_NL: Tensor | None) -> Tensor:
     """(N, A, L, L) the log-softmax of a's scaled products with b, head by head; no weight falls on padding."""
-    a_NALD, b_NALD = (x.float().unflatten(-1, (heads, -1)).transpose(1, 2) for x in (a_NLF, b_NLF))
+    a_NALD, b_NALD = (x.float().reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (a_NLF, b_NLF))
     scores_NALL = a_NALD @ b_NALD.transpose(-1, -2) / a_NALD.shape[-1] ** 0.5
     if mask_NL is not None:
         scores_NALL = scores_NALL.masked_fill(mask_NL[:, None, None, :] == 0, -1e9)
@@ -95,7 +95,7 @@ def attention_loss(student: Attention, teacher: Attention, mask_NL: Tensor | Non
 
 def layer_named(module: nn.Module, layer: str, role: str) -> nn.Module:
     """A layer of the network by its name; TechniqueError, with the nearest name, when there is none."""
-    layers = {name: m for name, m in body_of(module).named_modules() if name}
+    layers: dict[str, nn.Module] = {name: m for name, m in body_of(module).named_modules() if name}
     if layer not in layers:
         known = f"it has {sorted(layers)}{nearest(layer, layers)}"
         raise TechniqueError(f"distill: no layer {layer!r} in the {role}; {known}")

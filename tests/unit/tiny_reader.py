@@ -35,7 +35,9 @@ class Reader(nn.Module):
         return out
 
 
-def build(*, shape: tuple[int, ...], classes: int, layers: int = 2, width: int = 16, heads: int = 2) -> nn.Module:
+def build(
+    *, shape: tuple[int, ...], classes: int, vocab: int = 0, layers: int = 2, width: int = 16, heads: int = 2
+) -> nn.Module:
     return Reader(layers, width, heads, classes)
 
 

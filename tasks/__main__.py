@@ -59,6 +59,8 @@ def run(step: str, *variant: str) -> None:
         raise StillroomError(f"no step called {step!r}{nearest(step, allowed)}\n{USAGE}")
     if len(variant) != (step in PER_VARIANT):
         raise StillroomError(f"{step}: takes {'one variant' if step in PER_VARIANT else 'no variant'}\n{USAGE}")
+    if step != "build" and int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ:
+        raise StillroomError(f"{step}: runs in one process; `torchrun` is for `build`")
     from tasks.plan import load
 
     settings = load()
@@ -74,7 +76,7 @@ def main(arguments: list[str]) -> int:
     """Run one step and return its exit status: 0, or a StillroomError's own after printing its message."""
     if os.environ.get("STILLROOM_DRIVER"):
         end_with(int(os.environ["STILLROOM_DRIVER"]))
-    if os.environ.get("STILLROOM_LOGS"):
+    if os.environ.get("STILLROOM_LOGS") and os.environ.get("RANK", "0") == "0":
         stage = os.environ.get("DVC_STAGE") or "@".join(arguments)
         write_to(Path(os.environ["STILLROOM_LOGS"]) / f"{stage}.log")
     if not arguments:

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import torch
 
-from tasks.core import artifact, checkpoint
+from tasks.core import artifact, checkpoint, distributed
 from tasks.core.arrays import read_data
 from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
 from tasks.core.export import export, parity
@@ -28,7 +28,13 @@ from tasks.plan.schema import Plan, Settings, Variant
 
 
 def run(settings: Settings, variant: str) -> None:
-    """Build one row of the plan; its parent must have been built."""
+    """Build one row of the plan; its parent must have been built. Of the processes of `torchrun`, the first writes."""
+    with distributed.group():
+        build(settings, variant)
+
+
+def build(settings: Settings, variant: str) -> None:
+    """As `run`, in a group of processes or alone."""
     plan = settings.plan
     row = plan.variants[variant]
     seed_everything(seed_for(plan.seed, variant), plan.threads)
@@ -48,6 +54,8 @@ def run(settings: Settings, variant: str) -> None:
         params=row.params.model_dump(mode="json"),
         facts=outcome.facts | ({"warning": warning} if warning else {}),
     )
+    if distributed.rank():
+        return
     write(card, outcome.model, data, outcome.files)
     for name, fact in sorted(card.facts.items()):
         print(f"  {name}: {fact}")

@@ -6,10 +6,10 @@ Rows are read from the memory-mapped data a batch at a time, so a data set may b
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from tasks.core import distributed
 from tasks.core.arrays import batches
 from tasks.core.augment import augment
+from tasks.core.best import Best
 from tasks.core.contract import Data, Facts, Split
 from tasks.core.device import best_device, bring_back, mixed_precision, place, placed, repeatable
 from tasks.core.errors import TechniqueError
 from tasks.core.optimize import cosine, optimizer_for
 from tasks.core.recipe import FitParams
+from tasks.core.shared_step import Score, spread
 
 Batch = Mapping[str, Tensor]
 Loss = Callable[[nn.Module, Batch, Tensor], Tensor]
@@ -41,7 +44,7 @@ def cross_entropy_loss(params: FitParams) -> Loss:
 
 
 def shuffled(split: Split, params: FitParams, device: torch.device, generator: torch.Generator) -> Iterator[Any]:
-    """One epoch of (inputs, labels) on `device`, in a fresh order.
+    """One epoch of (inputs, labels) on `device`, in a fresh order; of each batch, this process's part.
 
     Rows that do not fill the last batch are left for another epoch: a batch of one would break batch normalisation.
     """
@@ -52,7 +55,8 @@ def shuffled(split: Split, params: FitParams, device: torch.device, generator: t
         if params.augment:
             inputs = {name: augment(x, params.augment, generator) for name, x in inputs.items()}
         labels = torch.from_numpy(np.array(split.labels[rows]))
-        yield {name: placed(x, device) for name, x in inputs.items()}, labels.to(device)
+        own = distributed.own_part
+        yield {name: placed(own(x), device) for name, x in inputs.items()}, own(labels).to(device)
 
 
 def accuracy(module: nn.Module, split: Split, device: torch.device) -> float:
@@ -66,37 +70,17 @@ def accuracy(module: nn.Module, split: Split, device: torch.device) -> float:
     return right / len(split)
 
 
-class Best:
-    """The best weights so far, and for how many epochs they have stood."""
-
-    def __init__(self, module: nn.Module, patience: int | None) -> None:
-        self.module, self.patience = module, patience
-        self.value, self.epoch = -1.0, 0
-        self.state: dict[str, Any] = {}
-
-    def keep(self, epoch: int, value: float) -> bool:
-        """Note the epoch's accuracy; True when it is time to stop: never without patience, and then nothing is kept."""
-        if value > self.value:
-            self.value, self.epoch = value, epoch
-            if self.patience is not None:
-                self.state = copy.deepcopy(self.module.state_dict())
-        return self.patience is not None and epoch - self.epoch >= self.patience
-
-    def restore(self) -> None:
-        """Put the best weights back, where they were kept."""
-        if self.state:
-            self.module.load_state_dict(self.state)
-
-
 def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper: nn.Module | None = None) -> Facts:
     """Train `module` in place to lower `loss` on data.train; returns what is worth a line on the card.
 
     `helper` holds further parameters that the loss needs and that are thrown away afterwards. The module ends on the
-    processor, in eval mode. Raises TechniqueError when the loss is no longer finite.
+    processor, in eval mode. Inside `distributed.group` all processes train it together, and end with equal weights.
+    Raises TechniqueError when the loss is no longer finite.
     """
     flat = [name for name, rows in data.train.inputs.items() if len(rows.shape) != 4]
     if params.augment and flat:
         raise TechniqueError(f"augment: {list(params.augment)} is for pictures (N, C, H, W), not {flat}; leave it out")
+    distributed.require_even(min(params.batch, len(data.train)))
     device = best_device()
     generator = torch.Generator().manual_seed(torch.initial_seed())
     place(module, device)
@@ -104,38 +88,41 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     optimizer = optimizer_for(named, params)
     steps = params.epochs * max(1, len(data.train) // params.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, params.warmup))
+    score, facts_of = spread(module, helper, partial(loss, module), params, device)
     best = Best(module, params.patience)
     val, epoch, value = data.split("val"), 0, 0.0
     bar = tqdm(range(1, params.epochs + 1), file=sys.stdout, unit="epoch", disable=None)
     with repeatable():
         for epoch in bar:
-            mean_loss = _epoch(module, shuffled(data.train, params, device, generator), loss, optimizer, schedule)
-            value = accuracy(module, val, device)
+            mean_loss = _epoch(module, shuffled(data.train, params, device, generator), score, optimizer, schedule)
+            distributed.share_buffers(module)
+            value = distributed.told(accuracy(module, val, device))
             _tell(bar, epoch, params.epochs, mean_loss, value)
             if best.keep(epoch, value):
                 break
     best.restore()
     module.zero_grad(set_to_none=True)  # a gradient that stays behind is in the way of pruning and of exporting
     bring_back(module.eval())
+    distributed.require_equal(module)
     kept = best.value if params.patience is not None else value
-    return {"epochs_trained": epoch, "val_accuracy": round(kept, 6)}
+    return {"epochs_trained": epoch, "val_accuracy": round(kept, 6), **facts_of(schedule.last_epoch)}
 
 
 def _epoch(
-    module: nn.Module, rows: Iterator[Any], loss: Loss, optimizer: torch.optim.Optimizer, schedule: Any
+    module: nn.Module, rows: Iterator[Any], score: Score, optimizer: torch.optim.Optimizer, schedule: Any
 ) -> float:
     """One pass; returns the mean loss."""
     module.train()
     losses = []
     for inputs, labels in rows:
         with mixed_precision(labels.device):
-            value = loss(module, inputs, labels)
+            value = score(inputs, labels)
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         losses.append(value.detach())
-    mean = float(torch.stack(losses).mean())
+    mean = distributed.mean(float(torch.stack(losses).mean()))
     if not math.isfinite(mean):
         raise TechniqueError(f"training diverged (loss {mean}); try a smaller lr or a longer warmup")
     return mean

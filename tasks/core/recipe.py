@@ -24,6 +24,11 @@ class FitParams(Params):
     )
     augment: tuple[Literal["flip", "crop"], ...] = Field((), description="random changes to pictures, in this order")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread over all classes")
+    gradients: Literal["none", "fp16", "bf16", "int8", "sign", "topk", "powersgd"] = Field(
+        "none", description="what processes started by torchrun send each other is made smaller by this; none: float32"
+    )
+    gradients_rank: int = Field(2, ge=1, le=256, description="of the matrices that powersgd sends")
+    gradients_share: float = Field(0.01, gt=0, le=1, description="of each tensor's values that topk sends")
 
 
 class RecoverParams(FitParams):

@@ -35,10 +35,10 @@ class Exchange(ABC):
         if self.feedback:
             wanted = [g + self.left[p] if p in self.left else g for g, p in zip(wanted, owners, strict=True)]
         means, sent = self.average(wanted, owners)
-        for view, value, own, p, all_of in zip(tensors, means, sent, owners, wanted, strict=True):
+        if self.feedback:  # before the bucket is written: without anything left over, `wanted` is the bucket itself
+            self.left.update((p, w - own) for p, w, own in zip(owners, wanted, sent, strict=True))
+        for view, value in zip(tensors, means, strict=True):
             view.copy_(value.view(view.shape))
-            if self.feedback:
-                self.left[p] = all_of - own
         buffer: Tensor = bucket.buffer()
         future: Any = torch.futures.Future(devices=[buffer.device] if buffer.is_cuda else None)
         future.set_result(buffer)
@@ -79,7 +79,7 @@ class Float(Exchange):
     def average(self, own: list[Tensor], owners: Sequence[nn.Parameter]) -> tuple[list[Tensor], list[Tensor]]:
         """See Exchange."""
         total = self.reduce((torch.cat(own) / self.n).to(self.dtype)).to(own[0].dtype)
-        return list(total.split([len(g) for g in own])), own
+        return list(torch.split(total, [len(g) for g in own])), own
 
 
 class Gathered(Exchange):
@@ -99,7 +99,7 @@ class Gathered(Exchange):
         flat = [part.contiguous().view(torch.uint8) for parts in packed for part in parts]
         sums = [torch.zeros_like(g) for g in own]
         for message in self.gather(torch.cat(flat)):
-            pieces = iter(message.split([len(part) for part in flat]))
+            pieces = iter(torch.split(message, [len(part) for part in flat]))
             for total, parts in zip(sums, packed, strict=True):
                 # Cloned: a view of another type must begin at a multiple of its size.
                 theirs = tuple(next(pieces).clone().view(part.dtype) for part in parts)

@@ -118,7 +118,7 @@ class PowerSGD(Exchange):
         if not tensors:
             return []
         total = self.reduce(torch.cat([t.flatten() for t in tensors])) / self.n
-        pieces = total.split([t.numel() for t in tensors])
+        pieces = torch.split(total, [t.numel() for t in tensors])
         return [piece.view(t.shape) for piece, t in zip(pieces, tensors, strict=True)]
 
 

@@ -62,7 +62,7 @@ def spread(
         return score, lambda _: unused if params.gradients != "none" else {}
     whole = Whole(module, helper, score)
     # static_graph: parameters that the loss never uses are allowed. Buffers are shared an epoch at a time, by `fit`.
-    together = DistributedDataParallel(whole, static_graph=True, broadcast_buffers=False)
+    together = DistributedDataParallel(whole, static_graph=True, forward_sync_buffers=False)
     exchange = exchange_for(params, device)
     together.register_comm_hook(None, lambda _, bucket: exchange(bucket))
     n = distributed.processes()

@@ -11,10 +11,15 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from tasks.core.device import best_device, bring_back, mixed_precision, place, repeatable
 from tasks.core.distributed import own_part, processes, require_even
+from tasks.core.fit import shuffled
 from tasks.core.gradients import pack_signs, round_at_random, saves, unpack_signs
+from tasks.core.optimize import cosine, optimizer_for
 from tasks.core.recipe import FitParams
+from tasks.core.shape import build_like
 from tasks.core.shared_step import exchange_for
+from tests.unit import tiny
 from tests.unit.test_fit import fitted, same
 
 
@@ -129,3 +134,26 @@ def test_int8_is_near_and_a_gradient_of_zeros_stays(alone: None) -> None:
     exchange(bucket)
     assert (bucket.gradients()[0] - g).abs().max() <= g.abs().max() / 127 * 1.001
     assert not bucket.gradients()[1].any()
+
+
+def test_alone_training_is_the_plain_loop_bit_for_bit() -> None:
+    data, params = tiny.pictures(), FitParams(epochs=2, lr=0.05, batch=32, augment=("flip", "crop"))
+    torch.manual_seed(1)
+    module = build_like(tiny.CNN, data).module
+    place(module, best_device())
+    optimizer, step = optimizer_for(module.named_parameters(), params), 0
+    generator = torch.Generator().manual_seed(torch.initial_seed())
+    steps = params.epochs * (len(data.train) // params.batch)
+    with repeatable():
+        for _ in range(params.epochs):
+            for inputs, labels in shuffled(data.train, params, best_device(), generator):
+                for group in optimizer.param_groups:
+                    group["lr"] = params.lr * cosine(step, steps, params.warmup)
+                with mixed_precision(best_device()):
+                    loss = nn.functional.cross_entropy(module.train()(*inputs.values()).float(), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                step += 1
+    bring_back(module)
+    assert same(module, fitted(1, augment=("flip", "crop"))[0])

@@ -6,6 +6,7 @@ results/package/
   rollout.json     params/rollout.yaml         evidence.json    how both did on `test`
   tokenizer.json   for text: makes a client's text into tokens
   autoscale/       bentocloud.yaml, kubernetes.yaml
+  requirements.txt what the service needs installed, for its image
   manifest.json    written last: which variant plays which role, and the SHA-256 of every other file
 
 `serving` reads this folder and nothing else of Stillroom's.
@@ -25,6 +26,7 @@ from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
 from tasks.deploy import bentocloud, kubernetes
 from tasks.deploy.autoscale import Sizing
+from tasks.deploy.requirements import requirements
 
 if TYPE_CHECKING:
     from tasks.core.contract import Data
@@ -49,6 +51,7 @@ def run(settings: Settings) -> None:
     artifact.write_json(folder / "evidence.json", evidence)
     for name, content in data.files.items():
         (folder / name).write_bytes(content)
+    (folder / "requirements.txt").write_text(requirements(data.preprocess.kind), encoding="utf-8")
     sizing = _sizing(settings)
     (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
     (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")

@@ -71,6 +71,7 @@ def _require_rows(split: Split, data: Data, where: str) -> None:
     wanted = {
         "image": {"images": ((about.channels, about.height, about.width), np.dtype(np.uint8))},
         "text": dict.fromkeys(TEXT_INPUTS, ((about.length,), np.dtype(np.int64))),
+        "audio": {"waveform": ((about.sound.samples if about.sound else 0,), np.dtype(np.int16))},
     }.get(about.kind, found)
     if list(found.items()) != list(wanted.items()):
         raise DataError(f"{where}: inputs {found}; `preprocess` of kind {about.kind} asks for {wanted}")

@@ -19,6 +19,7 @@ ELSEWHERE = {"none", "timm", "torchvision", "bert", "huggingface"}
 """Which build nothing by themselves, or are for texts: tested apart."""
 HERE = sorted({m.name for m in pkgutil.iter_modules(tasks.models.__path__)} - ELSEWHERE)
 
+
 @pytest.mark.parametrize("arch", HERE)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 5, 9), (1, 1, 1)])
 def test_gives_logits_for_any_picture(arch: str, shape: tuple[int, ...]) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.core.errors import DataError, nearest
 
 SPLIT_OF = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+
+Noun = Literal["picture", "sound"]
+USUAL: dict[Noun, str] = {"picture": ".png", "sound": ".wav"}
 
 
 class Found(NamedTuple):
@@ -22,8 +25,8 @@ class Found(NamedTuple):
     splits: dict[str, list[tuple[Path, int]]]
 
 
-def find(root: Path, suffixes: Sequence[str], noun: str) -> Found:
-    """All files with one of `suffixes`; `noun` says what one is, such as picture. DataError for any other file."""
+def find(root: Path, suffixes: Sequence[str], noun: Noun) -> Found:
+    """All files with one of `suffixes`; `noun` says what one is. DataError for any other file."""
     roots = _split_folders(root)
     classes = tuple(folder.name for folder in _folders(roots["train"]))
     return Found(classes, {name: _files(folder, classes, suffixes, noun) for name, folder in roots.items()})
@@ -53,7 +56,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return roots
 
 
-def _files(root: Path, classes: tuple[str, ...], suffixes: Sequence[str], noun: str) -> list[tuple[Path, int]]:
+def _files(root: Path, classes: tuple[str, ...], suffixes: Sequence[str], noun: Noun) -> list[tuple[Path, int]]:
     """Every file under a split's folder with its class id, in the order of the names."""
     rows = []
     for folder in _folders(root):
@@ -64,5 +67,5 @@ def _files(root: Path, classes: tuple[str, ...], suffixes: Sequence[str], noun: 
                 raise DataError(f"{p}: not a {noun} file; allowed: {' '.join(suffixes)}")
             rows.append((p, classes.index(folder.name)))
     if not rows:
-        raise DataError(f"{root}: no {noun}s; expected <class>/*{suffixes[0]} below it")
+        raise DataError(f"{root}: no {noun}s; expected <class>/*{USUAL[noun]} below it")
     return rows

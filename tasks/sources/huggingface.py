@@ -25,7 +25,7 @@ from tasks.intake.pictures import Channels, Form, Size, decode, form_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from tasks.intake.hub_data import HubData, HubTable
+    from tasks.intake.hub_table import HubData, HubTable
 
 Column = Annotated[str, Field(min_length=1, description="a column's name")]
 Ours = Literal["train", "val", "test"]

@@ -20,7 +20,6 @@ from tasks.core.contract import Data, Preprocess, Split
 from tasks.core.errors import DataError
 from tasks.intake.parquet import ParquetTable, labels_of, split_tables
 from tasks.intake.pictures import Channels, Form, Size, decode, form_of
-from tasks.intake.split_names import SPLIT_OF
 
 IMAGE_COLUMNS = ("image", "img")
 Column = Annotated[str, Field(min_length=1, description="a column's name")]

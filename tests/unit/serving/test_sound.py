@@ -24,7 +24,11 @@ from tests import made_package
 SOUND = {"rate": 8000, "samples": 800, "mels": 8, "window": 200, "hop": 80}
 AUDIO = {
     **made_package.IMAGE,
-    **{"kind": "audio", "channels": 0, "height": 0, "width": 0, "sound": SOUND},
+    "kind": "audio",
+    "channels": 0,
+    "height": 0,
+    "width": 0,
+    "sound": SOUND,
     "inputs": {"waveform": {"shape": [800], "dtype": "int16"}},
 }
 RNG = np.random.default_rng(0)
@@ -38,14 +42,15 @@ def wav(rate: int, waves: np.ndarray[Any, Any]) -> bytes:
 
 def ask(row: Any) -> np.ndarray[Any, Any]:
     body = json.dumps({"inputs": [row]}).encode()
-    return np.asarray(read(body, Preprocess.model_validate(AUDIO), rows_max=1).inputs["waveform"])[0]
+    found: np.ndarray[Any, Any] = read(body, Preprocess.model_validate(AUDIO), rows_max=1).inputs["waveform"]
+    return np.asarray(found[0])
 
 
 def row(content: bytes) -> dict[str, str]:
     return {"audio_base64": base64.b64encode(content).decode()}
 
 
-WAVES = {
+WAVES: dict[str, np.ndarray[Any, Any]] = {
     "int16": RNG.integers(-32768, 32768, 900).astype(np.int16),
     "short": RNG.integers(-32768, 32768, 100).astype(np.int16),
     "uint8 stereo": RNG.integers(0, 256, (900, 2)).astype(np.uint8),

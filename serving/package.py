@@ -134,7 +134,7 @@ def _parse(path: Path, text: bytes, kind: TypeAdapter[T]) -> T:
 
 
 def _check_sound(where: Path, preprocess: Preprocess) -> None:
-    """PackageError when a package for sounds does not say what to make of one, or SciPy, which reads them, is absent."""
+    """PackageError when a package for sounds does not say what to make of one, or SciPy is absent."""
     about = preprocess.sound
     if preprocess.kind != "audio":
         return

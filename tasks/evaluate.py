@@ -54,8 +54,10 @@ def rows_a_call(path: Path) -> int:
     """
     import onnx
 
+    from tasks.core.graph import every_node
+
     graph = onnx.load(str(path), load_external_data=False).graph
-    return 1 if any(node.op_type == "DynamicQuantizeLinear" for node in graph.node) else 256
+    return 1 if any(node.op_type == "DynamicQuantizeLinear" for node in every_node(graph)) else 256
 
 
 def measure(logits: Array, reference: Array, split: Split, data: Data, path: Path) -> Quality:

@@ -68,11 +68,13 @@ def _require_rows(split: Split, data: Data, where: str) -> None:
     if split.groups is not None and len(split.groups) != len(split):
         raise DataError(f"{where}: {len(split.groups)} groups, {len(split)} labels; the numbers must be equal")
     about = data.preprocess
-    wanted = {
-        "image": {"images": ((about.channels, about.height, about.width), np.dtype(np.uint8))},
-        "text": dict.fromkeys(TEXT_INPUTS, ((about.length,), np.dtype(np.int64))),
-        "audio": {"waveform": ((about.sound.samples if about.sound else 0,), np.dtype(np.int16))},
-    }.get(about.kind, found)
+    wanted = found
+    if about.kind == "image":
+        wanted = {"images": ((about.channels, about.height, about.width), np.dtype(np.uint8))}
+    elif about.kind == "text":
+        wanted = dict.fromkeys(TEXT_INPUTS, ((about.length,), np.dtype(np.int64)))
+    elif about.kind == "audio":
+        wanted = {"waveform": ((about.sound.samples if about.sound else 0,), np.dtype(np.int16))}
     if list(found.items()) != list(wanted.items()):
         raise DataError(f"{where}: inputs {found}; `preprocess` of kind {about.kind} asks for {wanted}")
     if about.kind == "text" and TOKENIZER not in data.files:

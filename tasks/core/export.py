@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from torch import Tensor, nn
 
 from tasks.core.arrays import batches
 from tasks.core.contract import Data, Network
@@ -29,15 +30,19 @@ def export(network: Network, data: Data) -> onnx.ModelProto:
     """`network` as an ONNX model: inputs named as the data's, any batch size, one output `logits` (N, classes)."""
     spec = spec_of(data)
     # Two rows: the exporter takes a batch of one for a constant.
-    inputs = example(spec, 2)
+    return to_onnx(network.module, example(spec, 2), list(spec.shapes), [LOGITS])
+
+
+def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """`module` in eval mode as an ONNX model of any batch size; `inputs` are two rows or more, called `names` there."""
     batch = torch.export.Dim("batch", min=1, max=65536)
     with quiet():
         program = torch.onnx.export(
-            network.module.eval(),
+            module.eval(),
             inputs,
             dynamo=True,
-            input_names=list(spec.shapes),
-            output_names=[LOGITS],
+            input_names=names,
+            output_names=outputs,
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             opset_version=OPSET,
             external_data=False,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx
 from onnx import numpy_helper
+
+BRANCHES = ("If", "Loop", "Scan")
 
 
 def plain(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -19,7 +21,7 @@ def plain(proto: onnx.ModelProto) -> onnx.ModelProto:
     del clean.metadata_props[:]
     for text in ("producer_name", "producer_version", "doc_string", "domain"):
         clean.ClearField(text)
-    used = {"", *(n.domain for n in clean.graph.node), *(f.domain for f in clean.functions)}
+    used = {"", *(n.domain for n in every_node(clean.graph)), *(f.domain for f in clean.functions)}
     used |= {n.domain for f in clean.functions for n in f.node}
     opsets = [(o.domain, o.version) for o in clean.opset_import if o.domain in used]
     del clean.opset_import[:]
@@ -28,6 +30,20 @@ def plain(proto: onnx.ModelProto) -> onnx.ModelProto:
     for function in clean.functions:
         _strip([function, *function.node, *function.value_info])
     return clean
+
+
+def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of all graphs within it, such as the branches of an If."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+                yield from every_node(inner)
+
+
+def has_branches(proto: onnx.ModelProto) -> bool:
+    """Whether what the graph computes depends on the rows it is given."""
+    return any(node.op_type in BRANCHES for node in proto.graph.node)
 
 
 def _strip_graph(graph: onnx.GraphProto) -> None:

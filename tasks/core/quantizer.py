@@ -16,7 +16,7 @@ from tasks.core import blockwise, half, int8, tables
 from tasks.core.arrays import pick
 from tasks.core.contract import Data, Split
 from tasks.core.errors import TechniqueError, nearest
-from tasks.core.graph import float_output, weight_name
+from tasks.core.graph import float_output, has_branches, weight_name
 
 Maker = Callable[[frozenset[str]], onnx.ModelProto]
 """Makes the quantized graph, less the nodes of these names, which stay in float."""
@@ -75,7 +75,12 @@ def first_rows(split: Split, rows: int | None) -> Split:
 
 
 def check(folded: onnx.ModelProto, scheme: str) -> None:
-    """TechniqueError when `folded` has no node that `scheme` is for, or a batch normalisation is left in it."""
+    """TechniqueError when `folded` has branches, no node that `scheme` is for, or a batch normalisation left in it."""
+    if has_branches(folded):
+        raise TechniqueError(
+            "quantize: the graph has branches (an If), as early_exit makes them, which ONNX Runtime's quantizer does "
+            "not enter; quantize its parts as they are made instead: segments: int8 in the row it comes from"
+        )
     norms = [n.name for n in folded.graph.node if n.op_type == "BatchNormalization"]
     if norms and scheme in ("static", "dynamic"):
         raise TechniqueError(f"quantize: batch normalisation could not be folded into a convolution: {norms}")

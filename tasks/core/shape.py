@@ -55,7 +55,9 @@ def build_like(block: Mapping[str, Any], data: Data) -> Network:
 
 
 def construct(block: Mapping[str, Any], spec: Spec) -> Network:
-    """As `build_like`, from a Spec. A network of one input takes it raw; of several, each as it is; a sound as a picture.
+    """As `build_like`, from a Spec. A network of one input takes it raw; of several, each as it is.
+
+    Of a sound the architecture sees the picture that tasks.core.log_mel makes of it.
 
     An architecture that was fetched from elsewhere says in `remembered` which keys build it again without that.
     """

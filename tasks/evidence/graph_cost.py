@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.core.errors import ArtifactError
+from tasks.evidence.graph_branches import laid_out
 from tasks.evidence.graph_macs import Shape, constants, graph_macs
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def graph_cost(path: Path, rows: Mapping[str, Shape] | None = None) -> Cost:
         model = inline_local_functions(model)
     size_bytes = path.stat().st_size + sum((path.parent / f).stat().st_size for f in external_files(model))
     try:
-        return Cost(size_bytes, _parameters(model.graph), graph_macs(model, rows or {}))
+        return Cost(size_bytes, _parameters(laid_out(model)[0].graph), graph_macs(model, rows or {}))
     except ArtifactError as e:
         raise ArtifactError(f"{path}: {e}") from e
 

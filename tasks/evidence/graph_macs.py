@@ -3,7 +3,7 @@
 Counted: Conv, ConvTranspose, Gemm, MatMul and their integer forms (ConvInteger, MatMulInteger, QLinearConv,
 QLinearMatMul, QGemm, MatMulNBits), products of two activations included. Biases, norms, pooling,
 activations and elementwise steps are not MACs. What multiplies but is not in that list (`UNCOUNTED`) is an error,
-never a zero.
+never a zero. Of the branches of an `If` the dearest counts: the sum is the most that a row can cost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import ArtifactError
+from tasks.evidence.graph_branches import dearest, laid_out
 
 if TYPE_CHECKING:
     import onnx
@@ -22,7 +23,7 @@ CONVS = {"Conv": (0, 1), "ConvInteger": (0, 1), "QLinearConv": (0, 3), "ConvTran
 MATMULS = {"Gemm": (0, 1), "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3), "QGemm": (0, 3)}
 FACTORS = {**CONVS, **MATMULS}  # op -> slots of its two factors
 UNCOUNTED = ("Einsum", "LSTM", "GRU", "RNN", "DeformConv", "Attention", "MultiHeadAttention")
-BODIES = ("If", "Loop", "Scan", "SequenceMap")
+BODIES = ("Loop", "Scan", "SequenceMap")
 
 
 def graph_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> int:
@@ -30,12 +31,13 @@ def graph_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> int:
 
     ArtifactError when a layer's shape cannot be told, or when it multiplies in a way that is not counted here.
     """
-    return sum(macs for _, macs in _counted(model, rows))
+    model, paths = laid_out(model)
+    return dearest([(paths.get(name, ()), macs) for name, macs in _counted(model, rows)])
 
 
 def node_macs(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> dict[str, int]:
     """MACs for one row of every node that has any, by the node's name; as `graph_macs`, whose parts these are."""
-    return dict(_counted(model, rows))
+    return dict(_counted(laid_out(model)[0], rows))
 
 
 def _counted(model: onnx.ModelProto, rows: Mapping[str, Shape]) -> Iterator[tuple[str, int]]:

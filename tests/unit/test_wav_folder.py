@@ -102,10 +102,8 @@ def test_a_network_of_pictures_learns_sounds_and_is_quantized_behind_the_spectro
     data = tones()
     torch.manual_seed(0)
     made = build_like({"arch": "small_cnn", "width": 8}, data)
-    assert (
-        not [name for name in made.module.state_dict() if "log_mel" in name]
+    assert not [name for name in made.module.state_dict() if "log_mel" in name]
     assert body_of(made.module) is made.module.body
-    )
     network = train.apply(made, data, train.Params(epochs=12, lr=0.05, batch=8)).model
     assert isinstance(network, Network)
     proto = export(network, data)

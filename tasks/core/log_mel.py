@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.core.contract import Sound
+from tasks.core.layers import Normalized
 
 Array = np.ndarray[Any, Any]
 FRONT = "log_mel_"
@@ -47,7 +48,7 @@ def mel_filters(rate: int, window: int, mels: int) -> Array:
     return found
 
 
-class LogMel(nn.Module):
+class LogMel(Normalized):
     """A network of pictures, `body`, that takes raw sound (N, S) int16 and sees it as (N, 1, M, F).
 
     A picture's values are (log10(energy) + 4) / 4: about -1.5 for silence to 1.5 for full scale, whatever the data.
@@ -60,8 +61,7 @@ class LogMel(nn.Module):
     log_mel_shift: Tensor
 
     def __init__(self, body: nn.Module, sound: Sound) -> None:
-        super().__init__()
-        self.body = body
+        super().__init__(body, (), (), 1)
         self.hop = sound.hop
         constants = {
             "basis": fourier_basis(sound.window),
@@ -82,12 +82,9 @@ class LogMel(nn.Module):
         logarithm = torch.log(energy_NMF + self.log_mel_floor)
         return (logarithm * self.log_mel_scale + self.log_mel_shift)[:, None]
 
-    def forward(self, waveform_NS: Tensor) -> Tensor:
-        """The body's logits (N, classes)."""
-        if torch.is_autocast_enabled(waveform_NS.device.type):
-            with torch.autocast(waveform_NS.device.type, enabled=False):  # energies span more than 16 bits can hold
-                picture = self.picture(waveform_NS)
-        else:
-            picture = self.picture(waveform_NS)
-        out: Tensor = self.body(picture)
-        return out
+    def normalized(self, raw: Tensor) -> Tensor:
+        """What the body is given for raw sound (N, S): `picture`, in float32 whatever the rest is computed in."""
+        if not torch.is_autocast_enabled(raw.device.type):
+            return self.picture(raw)
+        with torch.autocast(raw.device.type, enabled=False):  # energies span more than 16 bits can hold
+            return self.picture(raw)

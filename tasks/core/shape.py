@@ -82,7 +82,7 @@ def construct(block: Mapping[str, Any], spec: Spec) -> Network:
 
 def body_of(module: nn.Module) -> nn.Module:
     """The architecture itself, without what makes the raw input fit for it."""
-    return module.body if isinstance(module, Normalized | LogMel) else module
+    return module.body if isinstance(module, Normalized) else module
 
 
 def example(spec: Spec, rows: int) -> tuple[Tensor, ...]:

@@ -1,7 +1,8 @@
 """From a client's JSON to the network's array, refusing what does not fit with a message that names the fault.
 
 A row is nested lists of numbers, of the network's own shape (or without the channel axis where there is one channel),
-or, for pictures, {"image_base64": "..."} with a PNG or JPEG of any size. A row of text is a string or {"text": "..."}.
+or {"image_base64": "..."} with a PNG or JPEG of any size, {"audio_base64": "..."} with a WAV file, by the data's kind.
+A row of text is a string or {"text": "..."}.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import orjson
 from serving.picture import PIXELS_MAX_TOGETHER, Budget, picture
 from serving.refusal import Refused, kind_of
 from serving.shapes import Preprocess
+from serving.sound import sound
 from serving.text import Tokens, text_of
 
 Array = np.ndarray[Any, Any]
 Inputs = Mapping[str, Array]
 KEYS = ("inputs", "user_id")
-IMAGE_KEY = "image_base64"
+FILE_KEYS = {"image": "image_base64", "audio": "audio_base64"}  # of a row that is a file
 USER_ID_MAX = 256
 
 
@@ -103,15 +105,17 @@ def _check_numbers(value: Any, at: str) -> None:
 
 def _row(row: Any, at: str, preprocess: Preprocess, budget: Budget) -> Array:
     (wanted,) = preprocess.inputs.values()
-    image = preprocess.kind == "image"
+    image, key = preprocess.kind == "image", FILE_KEYS.get(preprocess.kind)
     if isinstance(row, dict):
-        if not image:
+        if key is None:
             raise Refused(f"{at}: is an object; allowed: lists of numbers of shape {wanted.shape}")
-        if set(row) != {IMAGE_KEY}:
-            raise Refused(f'{at}: has keys {sorted(row)[:5]}; allowed: {{"{IMAGE_KEY}": "..."}}')
-        return picture(row[IMAGE_KEY], f"{at}.{IMAGE_KEY}", preprocess, budget)
+        if set(row) != {key}:
+            raise Refused(f'{at}: has keys {sorted(row)[:5]}; allowed: {{"{key}": "..."}}')
+        if preprocess.sound is not None:
+            return sound(row[key], f"{at}.{key}", preprocess.sound)
+        return picture(row[key], f"{at}.{key}", preprocess, budget)
     if not isinstance(row, list):
-        also = f' or {{"{IMAGE_KEY}": "..."}}' if image else ""
+        also = f' or {{"{key}": "..."}}' if key else ""
         raise Refused(f"{at}: is {kind_of(row)}; allowed: lists of numbers of shape {wanted.shape}{also}")
     try:
         values = np.asarray(row)

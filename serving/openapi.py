@@ -10,6 +10,7 @@ from serving.text import CHARACTERS_MAX, TEXT_KEY
 
 Json = dict[str, Any]
 NUMBERS_MAX = 256  # in an example that a person reads
+SILENT_WAV = "UklGRigAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQQAAAAAAAAA"  # 2 samples
 BLACK_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="  # 1 x 1
 
 
@@ -31,6 +32,8 @@ def example(package: Package) -> Json:
     if package.preprocess.kind == "text":
         return {"inputs": [{TEXT_KEY: "A text of any length."}], "user_id": "u1"}
     (wanted,) = package.preprocess.inputs.values()
+    if package.preprocess.kind == "audio":
+        return {"inputs": [{"audio_base64": SILENT_WAV}], "user_id": "u1"}
     if package.preprocess.kind == "image" and prod(wanted.shape) > NUMBERS_MAX:
         return {"inputs": [{"image_base64": BLACK_PNG}], "user_id": "u1"}
     row: Any = 0 if wanted.dtype.startswith(("int", "uint")) else 0.0
@@ -88,7 +91,7 @@ def _text_rows() -> list[Json]:
 
 
 def _array_rows(package: Package) -> list[Json]:
-    """The forms of a row of numbers, or of a picture."""
+    """The forms of a row of numbers, of a picture or of a sound."""
     (wanted,) = package.preprocess.inputs.values()
     row: Json = {"type": "integer" if wanted.dtype.startswith(("int", "uint")) else "number"}
     for length in reversed(wanted.shape):
@@ -99,6 +102,9 @@ def _array_rows(package: Package) -> list[Json]:
             rows.append(row["items"])
         picture: Json = {"type": "string", "format": "byte", "description": "a PNG or JPEG file of any size"}
         rows.append(_object({"image_base64": picture}, ["image_base64"]))
+    if package.preprocess.kind == "audio":
+        file: Json = {"type": "string", "format": "byte", "description": "a WAV file of any rate and length"}
+        rows.append(_object({"audio_base64": file}, ["audio_base64"]))
     return rows
 
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -88,6 +89,7 @@ def read(where: Path) -> Package:
     preprocess = part("preprocess.json", Preprocess)
     if preprocess.kind == "text" and TOKENIZER not in content:
         raise PackageError(f"{where / MANIFEST}: does not list {TOKENIZER}; a package for text needs it")
+    _check_sound(where, preprocess)
     return Package(
         where,
         manifest,
@@ -129,3 +131,14 @@ def _parse(path: Path, text: bytes, kind: TypeAdapter[T]) -> T:
         first = e.errors()[0]
         at = ".".join(map(str, first["loc"]))
         raise PackageError(f"{path}: {at}: {first['msg']}; run `python -m tasks package` again") from None
+
+
+def _check_sound(where: Path, preprocess: Preprocess) -> None:
+    """PackageError when a package for sounds does not say what to make of one, or SciPy is absent."""
+    about = preprocess.sound
+    if preprocess.kind != "audio":
+        return
+    if about is None or [(i.shape, i.dtype) for i in preprocess.inputs.values()] != [((about.samples,), "int16")]:
+        raise PackageError(f"{where / 'preprocess.json'}: kind audio; it needs `sound`, and one input of its samples")
+    if find_spec("scipy") is None:
+        raise PackageError(f"{where}: a package for sounds needs the library scipy; pip install scipy")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from serving.refusal import Refused, kind_of
+from serving.base64_file import file_of
+from serving.refusal import Refused
 from serving.shapes import Preprocess
 
 # A small file can unpack into a very large picture, and a request may hold many of them.
@@ -38,15 +37,7 @@ class Budget:
 
 def picture(text: Any, at: str, preprocess: Preprocess, budget: Budget) -> np.ndarray[Any, Any]:
     """A base64 PNG or JPEG as (C, H, W) uint8, grey or RGB, resized as the training data were."""
-    if not isinstance(text, str):
-        raise Refused(f"{at}: is {kind_of(text)}; allowed: a string, the base64 of a PNG or JPEG file")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused(f"{at}: not base64; allowed: the base64 of a PNG or JPEG file") from None
-    opened = _open(content, at, budget)
+    opened = _open(file_of(text, at, "a PNG or JPEG file"), at, budget)
     if opened.size != (preprocess.width, preprocess.height):
         opened = opened.resize((preprocess.width, preprocess.height), Image.Resampling.BILINEAR)
     pixels = np.asarray(opened.convert("L" if preprocess.channels == 1 else "RGB"))

@@ -28,10 +28,20 @@ class Input(Frozen):
     dtype: str
 
 
+class Sound(Frozen):
+    """What is made of a sound: `samples` at `rate` a second; the network does the rest, which is for information."""
+
+    rate: int = Field(ge=1000, le=192_000)
+    samples: int = Field(ge=1)
+    mels: int
+    window: int
+    hop: int
+
+
 class Preprocess(Frozen):
     """How a client's input becomes the network's. `mean` and `std` are for information: the network applies them."""
 
-    kind: Literal["image", "array", "text"]
+    kind: Literal["image", "array", "text", "audio"]
     channels: int
     height: int
     width: int
@@ -39,6 +49,7 @@ class Preprocess(Frozen):
     std: tuple[float, ...]
     length: int = 0
     vocab: int = 0
+    sound: Sound | None = None
     inputs: dict[str, Input]
 
 

@@ -73,6 +73,8 @@ def _require_rows(split: Split, data: Data, where: str) -> None:
         wanted = {"images": ((about.channels, about.height, about.width), np.dtype(np.uint8))}
     elif about.kind == "text":
         wanted = dict.fromkeys(TEXT_INPUTS, ((about.length,), np.dtype(np.int64)))
+    elif about.kind == "audio":
+        wanted = {"waveform": ((about.sound.samples if about.sound else 0,), np.dtype(np.int16))}
     if list(found.items()) != list(wanted.items()):
         raise DataError(f"{where}: inputs {found}; `preprocess` of kind {about.kind} asks for {wanted}")
     if about.kind == "text" and TOKENIZER not in data.files:

@@ -113,6 +113,17 @@ def float_output(proto: onnx.ModelProto) -> None:
     drop_unused(proto)
 
 
+def upstream(proto: onnx.ModelProto, prefix: str) -> list[str]:
+    """The names of the nodes that take a constant whose name begins with `prefix`, and all they are computed from."""
+    wanted: set[str] = set()
+    found: list[str] = []
+    for node in reversed(proto.graph.node):  # in the order of computing, so that each comes after what needs it
+        if wanted & {*node.output} or any(name.startswith(prefix) for name in node.input):
+            wanted |= {*node.input}
+            found.append(node.name)
+    return found[::-1]
+
+
 def weight_name(node: onnx.NodeProto, constants: set[str]) -> str:
     """How a person knows the node: by the layer whose weight it holds, else by its own name."""
     weights: list[str] = [name for name in node.input if name.endswith(".weight") and name in constants]

@@ -28,6 +28,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from tasks.core.errors import TechniqueError, nearest
+from tasks.core.log_mel import FRONT, IN_FLOAT
 from tasks.core.traced import (
     CONVS,
     LINEAR,
@@ -41,10 +42,10 @@ from tasks.core.traced import (
     leads_to_logits,
     spatial_mean,
     tail,
+    upstream,
 )
 
 KEY = "quantization_annotation"
-AVERAGING = 0.05
 
 
 class _Last:
@@ -86,7 +87,7 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
             quant_max=255,
             qscheme=torch.per_tensor_affine,
             observer_or_fake_quant_ctr=FakeQuantize.with_args(
-                observer=MovingAverageMinMaxObserver, averaging_constant=AVERAGING
+                observer=MovingAverageMinMaxObserver, averaging_constant=0.05
             ),
         )
         self.exclude = tuple(exclude)
@@ -100,7 +101,9 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
             if not any(fnmatchcase(name, pattern) for name in names):
                 there = f"the layers are {', '.join(names)}{nearest(pattern, names)}"
                 raise TechniqueError(f"qat: exclude {pattern!r} matches no layer; {there}")
-        for node in model.graph.nodes:
+        front = upstream(model, FRONT)
+        self.left |= {layer_name(node): IN_FLOAT for node in front if layer_name(node)}
+        for node in (n for n in model.graph.nodes if n not in front):
             if node.target in (*CONVS, LINEAR, *NO_KERNEL, *PRODUCTS):
                 self._layer(node)
             elif node.target in PAIRS and not leads_to_logits(node) and all(map(is_activation, node.args[:2])):

@@ -11,15 +11,16 @@ import torch
 from pydantic_core import to_jsonable_python
 from torch import Tensor, nn
 
-from tasks.core.contract import Data, Frozen, Network
+from tasks.core.contract import Data, Frozen, Network, Sound
 from tasks.core.errors import TechniqueError
 from tasks.core.layers import Normalized
+from tasks.core.log_mel import LogMel
 
 
 class Spec(Frozen):
     """What a network needs to know of its data: row shapes and element types by input name, classes, normalisation.
 
-    `vocab`: token ids are below it; 0 for data that are no text.
+    `vocab`: token ids are below it; 0 for data that are no text. `sound`: None for data that are none.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -28,6 +29,7 @@ class Spec(Frozen):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     vocab: int = 0
+    sound: Sound | None = None
 
 
 def spec_of(data: Data) -> Spec:
@@ -40,6 +42,7 @@ def spec_of(data: Data) -> Spec:
         mean=data.preprocess.mean,
         std=data.preprocess.std,
         vocab=data.preprocess.vocab,
+        sound=data.preprocess.sound,
     )
 
 
@@ -54,10 +57,12 @@ def build_like(block: Mapping[str, Any], data: Data) -> Network:
 def construct(block: Mapping[str, Any], spec: Spec) -> Network:
     """As `build_like`, from a Spec. A network of one input takes it raw; of several, each as it is.
 
+    Of a sound the architecture sees the picture that tasks.core.log_mel makes of it.
+
     An architecture that was fetched from elsewhere says in `remembered` which keys build it again without that.
     """
     own = {key: value for key, value in block.items() if key != "arch"}
-    shape = next(iter(spec.shapes.values()))
+    shape = next(iter(spec.shapes.values())) if spec.sound is None else (1, spec.sound.mels, spec.sound.frames)
     build = import_module(f"tasks.models.{block['arch']}").build
     if "vocab" in signature(build).parameters:
         own["vocab"] = spec.vocab
@@ -67,14 +72,16 @@ def construct(block: Mapping[str, Any], spec: Spec) -> Network:
         )
     body: nn.Module = build(shape=shape, classes=len(spec.classes), **own)
     block = {**block, **getattr(body, "remembered", {})}
-    if len(spec.shapes) == 1:
+    if spec.sound is not None:
+        body = LogMel(body, spec.sound)
+    elif len(spec.shapes) == 1:
         body = Normalized(body, spec.mean, spec.std, len(shape))
     # The plan's checked blocks hold tuples, which JSON has not: as model.json will give it back.
     return Network(body.eval(), to_jsonable_python(dict(block)))
 
 
 def body_of(module: nn.Module) -> nn.Module:
-    """The architecture itself, without the normalisation in front of it."""
+    """The architecture itself, without what makes the raw input fit for it."""
     return module.body if isinstance(module, Normalized) else module
 
 

@@ -94,6 +94,18 @@ def layer_name(node: Node) -> str:
     return str(node.args[1].target).removesuffix(".weight")  # type: ignore[union-attr]
 
 
+def upstream(graph: GraphModule, prefix: str) -> set[Node]:
+    """The nodes that take a constant whose name begins with `prefix`, and all that they are computed from."""
+    queue = [n for c in graph.graph.nodes if c.op == "get_attr" and str(c.target).startswith(prefix) for n in c.users]
+    found: set[Node] = set()
+    while queue:
+        node = queue.pop()
+        if node not in found:
+            found.add(node)
+            queue += node.all_input_nodes
+    return found
+
+
 def tail(node: Node) -> Node:
     """The rectifier that alone follows `node`, or `node` itself."""
     users = list(node.users)

@@ -12,7 +12,7 @@ SERVICE = (
     "pillow>=13,<14",
     "prometheus-client>=0.26,<1",
 )
-OF_KIND = {"text": ("tokenizers>=0.23,<0.24",)}
+OF_KIND = {"audio": ("scipy>=1.17,<2",), "text": ("tokenizers>=0.23,<0.24",)}
 
 
 def requirements(kind: str) -> str:

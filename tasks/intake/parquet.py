@@ -103,7 +103,7 @@ def _readable(what: str) -> Iterator[None]:
 
 def split_tables(path: Path) -> dict[str, ParquetTable]:
     """The table of each split of a file or folder; DataError when there is no `train`, or a file cannot be read."""
-    return {name: ParquetTable(files) for name, files in _files(path).items()}
+    return {name: ParquetTable(files) for name, files in split_files(path).items()}
 
 
 def labels_of(
@@ -117,7 +117,7 @@ def labels_of(
     return names, {name: class_ids(labels, len(names), where[name]) for name, labels in found.items()}
 
 
-def _files(path: Path) -> dict[str, list[Path]]:
+def split_files(path: Path) -> dict[str, list[Path]]:
     """Split name -> its parquet files in order; DataError when `train` has none or a file belongs to no split."""
     if path.is_file():
         return {"train": [path]}

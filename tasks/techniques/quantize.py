@@ -102,14 +102,16 @@ def apply(parent: Graph, data: Data, params: Params) -> Outcome:
     """A quantized copy of `parent`. Raises TechniqueError when nothing in it can be quantized."""
     from tasks.core import blockwise, half, int8, mixed, quantizer, tables
     from tasks.core.contract import Outcome
-    from tasks.core.graph import plain
+    from tasks.core.graph import plain, upstream
+    from tasks.core.log_mel import FRONT, IN_FLOAT
     from tasks.core.quiet import quiet
 
     facts: Facts = {}
     with tempfile.TemporaryDirectory() as name, quiet():
         folded = int8.fold(parent.proto, Path(name))
         quantizer.check(folded, params.scheme)
-        kept = quantizer.excluded(folded, params.exclude)
+        front = dict.fromkeys(upstream(folded, FRONT), IN_FLOAT)
+        kept = {**quantizer.excluded(folded, params.exclude), **front}
         if params.scheme == "weight_only":
             how = params.model_dump(include={"bits", "block_size", "symmetric"})
             kept = {**blockwise.unfit(folded, **how), **kept}

@@ -16,6 +16,7 @@ from tasks.core.attention import set_heads
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.factors import factorize
+from tasks.core.ode import ode
 
 Change = Mapping[str, JsonValue]
 
@@ -87,6 +88,7 @@ def _emptied(layer: nn.Module, key: str, old: Tensor) -> Tensor:
 CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
     "factorize": factorize,
     "heads": set_heads,
+    "ode": ode,
     "resize": resize,
 }
 """Structural changes by name; each alters an untrained module in place."""

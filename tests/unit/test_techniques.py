@@ -52,6 +52,7 @@ CASES = {
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),
     "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
+    "ode_blocks": Case(FIT, {**FIT, "exclude": ["nowhere"]}, "'nowhere' fits no unit"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
     "qat": Case({**FIT, "lr": 0.002}, {**FIT, "exclude": ["nowhere"]}, "matches no layer"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
@@ -73,7 +74,13 @@ def checkpoint_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     onnx.save(tiny.exported(), "given.onnx")
 
 
+RESIDUAL = ("ode_blocks",)
+"""Techniques that need a parent with residual units."""
+
+
 def parent_of(name: str) -> Network | Graph | None:
+    if name in RESIDUAL:
+        return tiny.trained("residual")
     takes = import_module(f"tasks.techniques.{name}").TAKES
     return {"torch": tiny.trained, "onnx": lambda: Graph(tiny.exported()), "data": lambda: None}[takes]()
 
@@ -86,9 +93,10 @@ def pinned(params: dict[str, Any]) -> dict[str, Any]:
 
 def applied(name: str, parent: Network | Graph | None = None, data: Data | None = None, **params: Any) -> Outcome:
     technique = import_module(f"tasks.techniques.{name}")
-    torch.manual_seed(5)
+    parent = parent or parent_of(name)
+    torch.manual_seed(5)  # after the parent, which may be trained just now
     settings = technique.Params(**pinned(params or CASES[name].params))
-    return technique.apply(parent or parent_of(name), data or tiny.pictures(), settings)
+    return technique.apply(parent, data or tiny.pictures(), settings)
 
 
 def state(model: Network | Graph | None) -> dict[str, bytes]:

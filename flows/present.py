@@ -14,6 +14,7 @@ from rich.console import Console
 from flows.stages import stages
 from tasks.core import artifact
 from tasks.core.errors import StillroomError
+from tasks.core.recipe import warnings_of
 from tasks.core.results import Summary
 from tasks.plan import Plan
 
@@ -41,6 +42,9 @@ def show_plan(plan: Plan, as_json: bool) -> None:
         print(json.dumps({s.name: why.get(s.name, "current") for s in stages(plan)}, indent=2))
         return
     out.print(plan_tree(plan, why))
+    for row in plan.variants.values():
+        for text in warnings_of(row.params):
+            out.print(f"warning: {row.name}: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(f"{len(why)} of {len(stages(plan))} stages would run" if why else "everything is current")
 
 

@@ -11,7 +11,9 @@ import onnxruntime as ort
 import orjson
 
 from serving import metrics
+from serving.inputs import Inputs
 from serving.package import ROLES, Package, PackageError, Role
+from serving.text import Tokens
 
 Array = np.ndarray[Any, Any]
 
@@ -29,9 +31,9 @@ class Model:
     name: str
     session: ort.InferenceSession
 
-    def logits(self, rows: Array) -> Array:
-        """(N, C) for rows (N, *row)."""
-        (logits,) = self.session.run(["logits"], {self.session.get_inputs()[0].name: rows})
+    def logits(self, inputs: Inputs) -> Array:
+        """(N, C) for every input's rows (N, *row)."""
+        (logits,) = self.session.run(["logits"], dict(inputs))
         return np.asarray(logits)
 
 
@@ -41,7 +43,8 @@ class Engine:
     def __init__(self, package: Package) -> None:
         self.package = package
         names = tuple(package.preprocess.inputs)
-        if len(names) != 1:
+        self.tokens = Tokens(package) if package.preprocess.kind == "text" else None
+        if len(names) != 1 and self.tokens is None:
             raise PackageError(
                 f"{package.folder / 'preprocess.json'}: the network takes {len(names)} inputs ({', '.join(names)});"
                 " this service feeds exactly one"
@@ -51,14 +54,14 @@ class Engine:
         for role in ROLES:
             metrics.MODEL.labels(role, package.name(role), package.sha256(role)).set(1)
 
-    def answer(self, role: Role, rows: Array) -> bytes:
-        """The JSON answer of the model that plays `role` to rows (N, *row)."""
+    def answer(self, role: Role, inputs: Inputs) -> bytes:
+        """The JSON answer of the model that plays `role` to N rows."""
         model = self._models[role]
         start = time.perf_counter()
-        logits = model.logits(rows)
+        logits = model.logits(inputs)
         metrics.INFERENCE.labels(role).observe(time.perf_counter() - start)
         shares = probabilities(logits)
-        metrics.ROWS.labels(role).inc(len(rows))
+        metrics.ROWS.labels(role).inc(len(logits))
         labels = [self.package.labels[i] for i in shares.argmax(axis=-1)]
         answer = {"variant": role, "model": model.name, "labels": labels, "probabilities": shares}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -75,12 +78,14 @@ class Engine:
             session = ort.InferenceSession(self.package.model(role), options, providers=["CPUExecutionProvider"])
         except Exception as e:  # ONNX Runtime's own exceptions share no other base
             raise PackageError(f"{where}: ONNX Runtime cannot load it: {e}") from e
-        ((name, wanted),) = self.package.preprocess.inputs.items()
+        wanted = self.package.preprocess.inputs
         found = [given.name for given in session.get_inputs()]
-        if found != [name]:
-            raise PackageError(f"{where}: takes {found}; preprocess.json says [{name!r}]")
+        if sorted(found) != sorted(wanted):
+            raise PackageError(f"{where}: takes {found}; preprocess.json says {list(wanted)}")
         model = Model(self.package.name(role), session)
-        classes = model.logits(np.zeros((1, *wanted.shape), wanted.dtype)).shape[-1]
+        # Ones: a text of nothing but padding is one that no client can send.
+        first = {name: np.ones((1, *given.shape), given.dtype) for name, given in wanted.items()}
+        classes = model.logits(first).shape[-1]
         if classes != len(self.package.labels):
             raise PackageError(f"{where}: gives {classes} classes; labels.json has {len(self.package.labels)}")
         return model

@@ -1,11 +1,12 @@
 """From a client's JSON to the network's array, refusing what does not fit with a message that names the fault.
 
 A row is nested lists of numbers, of the network's own shape (or without the channel axis where there is one channel),
-or, for pictures, {"image_base64": "..."} with a PNG or JPEG of any size.
+or, for pictures, {"image_base64": "..."} with a PNG or JPEG of any size. A row of text is a string or {"text": "..."}.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -16,8 +17,10 @@ import orjson
 from serving.picture import PIXELS_MAX_TOGETHER, Budget, picture
 from serving.refusal import Refused, kind_of
 from serving.shapes import Preprocess
+from serving.text import Tokens, text_of
 
 Array = np.ndarray[Any, Any]
+Inputs = Mapping[str, Array]
 KEYS = ("inputs", "user_id")
 IMAGE_KEY = "image_base64"
 USER_ID_MAX = 256
@@ -25,14 +28,14 @@ USER_ID_MAX = 256
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that can be answered: the rows (N, *row), and who asks."""
+    """A request that can be answered: the rows (N, *row) by the network's input, and who asks."""
 
-    rows: Array
+    inputs: Inputs
     user_id: str | None
 
 
-def read(body: bytes, preprocess: Preprocess, *, rows_max: int) -> Asked:
-    """Read a whole request body; Refused names what is wrong with it and what is allowed."""
+def read(body: bytes, preprocess: Preprocess, *, rows_max: int, tokens: Tokens | None = None) -> Asked:
+    """Read a whole request body, of texts with `tokens`; Refused names what is wrong with it and what is allowed."""
     if not body:
         raise Refused('body: empty; allowed: {"inputs": [row, ...], "user_id": "..."}', 400)
     try:
@@ -46,8 +49,12 @@ def read(body: bytes, preprocess: Preprocess, *, rows_max: int) -> Asked:
             close = get_close_matches(key, KEYS, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise Refused(f"{key[:80]!r}: unknown key; allowed: {', '.join(KEYS)}{hint}")
+    user_id, rows = _user(asked.get("user_id")), _listed(asked.get("inputs"), rows_max)
+    if tokens is not None:
+        return Asked(tokens.rows([text_of(row, f"inputs[{i}]") for i, row in enumerate(rows)]), user_id)
     booleans = b"true" in body or b"false" in body  # numpy takes them for 1 and 0; looking for them takes a while
-    return Asked(_rows(asked.get("inputs"), preprocess, rows_max, booleans), _user(asked.get("user_id")))
+    (name,) = preprocess.inputs
+    return Asked({name: _rows(rows, preprocess, booleans)}, user_id)
 
 
 def _user(user_id: Any) -> str | None:
@@ -59,12 +66,16 @@ def _user(user_id: Any) -> str | None:
     return user_id
 
 
-def _rows(inputs: Any, preprocess: Preprocess, rows_max: int, booleans: bool) -> Array:
+def _listed(inputs: Any, rows_max: int) -> list[Any]:
     if not isinstance(inputs, list):
         found = "missing" if inputs is None else f"is {kind_of(inputs)}"
         raise Refused(f"inputs: {found}; allowed: a list of 1 to {rows_max} rows")
     if not 1 <= len(inputs) <= rows_max:
         raise Refused(f"inputs: has {len(inputs)} rows; allowed: 1 to {rows_max} a request")
+    return inputs
+
+
+def _rows(inputs: list[Any], preprocess: Preprocess, booleans: bool) -> Array:
     (wanted,) = preprocess.inputs.values()
     if not booleans and not any(isinstance(row, dict) for row in inputs):
         try:

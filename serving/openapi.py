@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from serving.package import ROLES, Package
+from serving.text import CHARACTERS_MAX, TEXT_KEY
 
 Json = dict[str, Any]
 NUMBERS_MAX = 256  # in an example that a person reads
@@ -27,6 +28,8 @@ def document(package: Package) -> Json:
 
 def example(package: Package) -> Json:
     """A request body that is answered: one row of zeros, or a black picture where that would be too long to read."""
+    if package.preprocess.kind == "text":
+        return {"inputs": [{TEXT_KEY: "A text of any length."}], "user_id": "u1"}
     (wanted,) = package.preprocess.inputs.values()
     if package.preprocess.kind == "image" and prod(wanted.shape) > NUMBERS_MAX:
         return {"inputs": [{"image_base64": BLACK_PNG}], "user_id": "u1"}
@@ -38,17 +41,7 @@ def example(package: Package) -> Json:
 
 def _predict(package: Package) -> Json:
     limits = package.rollout.limits
-    (wanted,) = package.preprocess.inputs.values()
-    number: Json = {"type": "integer" if wanted.dtype.startswith(("int", "uint")) else "number"}
-    row = number
-    for length in reversed(wanted.shape):
-        row = {"type": "array", "items": row, "minItems": length, "maxItems": length}
-    rows = [row]
-    if package.preprocess.kind == "image":
-        if package.preprocess.channels == 1:
-            rows.append(row["items"])
-        picture: Json = {"type": "string", "format": "byte", "description": "a PNG or JPEG file of any size"}
-        rows.append(_object({"image_base64": picture}, ["image_base64"]))
+    rows = _text_rows() if package.preprocess.kind == "text" else _array_rows(package)
     user: Json = {
         "type": "string",
         "minLength": 1,
@@ -86,6 +79,27 @@ def _predict(package: Package) -> Json:
             **{status: {"description": text, "content": _json(error)} for status, text in refusals.items()},
         },
     }
+
+
+def _text_rows() -> list[Json]:
+    """The forms of a row of text."""
+    text: Json = {"type": "string", "minLength": 1, "maxLength": CHARACTERS_MAX, "pattern": r"\S"}
+    return [text, _object({TEXT_KEY: text}, [TEXT_KEY])]
+
+
+def _array_rows(package: Package) -> list[Json]:
+    """The forms of a row of numbers, or of a picture."""
+    (wanted,) = package.preprocess.inputs.values()
+    row: Json = {"type": "integer" if wanted.dtype.startswith(("int", "uint")) else "number"}
+    for length in reversed(wanted.shape):
+        row = {"type": "array", "items": row, "minItems": length, "maxItems": length}
+    rows = [row]
+    if package.preprocess.kind == "image":
+        if package.preprocess.channels == 1:
+            rows.append(row["items"])
+        picture: Json = {"type": "string", "format": "byte", "description": "a PNG or JPEG file of any size"}
+        rows.append(_object({"image_base64": picture}, ["image_base64"]))
+    return rows
 
 
 def _answer(package: Package) -> Json:

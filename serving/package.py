@@ -19,6 +19,7 @@ from serving.shapes import Manifest, Preprocess, Rollout
 
 ENVIRONMENT = "STILLROOM_PACKAGE"
 MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"  # of a text package, beside what every package needs
 NEEDED = ("control.onnx", "treatment.onnx", "labels.json", "preprocess.json", "rollout.json", "evidence.json")
 Role = Literal["control", "treatment"]
 ROLES: tuple[Role, ...] = ("control", "treatment")
@@ -39,6 +40,7 @@ class Package:
     preprocess: Preprocess
     rollout: Rollout
     evidence: Mapping[str, Any]
+    tokenizer: bytes = b""
 
     def name(self, role: Role) -> str:
         """The variant that plays `role`."""
@@ -83,13 +85,17 @@ def read(where: Path) -> Package:
     def part(name: str, kind: type[T]) -> T:
         return _parse(where / name, content[name], TypeAdapter(kind))
 
+    preprocess = part("preprocess.json", Preprocess)
+    if preprocess.kind == "text" and TOKENIZER not in content:
+        raise PackageError(f"{where / MANIFEST}: does not list {TOKENIZER}; a package for text needs it")
     return Package(
         where,
         manifest,
         part("labels.json", tuple[str, ...]),
-        part("preprocess.json", Preprocess),
+        preprocess,
         part("rollout.json", Rollout),
         part("evidence.json", dict[str, Any]),
+        content.get(TOKENIZER, b""),
     )
 
 

@@ -31,12 +31,14 @@ class Input(Frozen):
 class Preprocess(Frozen):
     """How a client's input becomes the network's. `mean` and `std` are for information: the network applies them."""
 
-    kind: Literal["image", "array"]
+    kind: Literal["image", "array", "text"]
     channels: int
     height: int
     width: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    length: int = 0
+    vocab: int = 0
     inputs: dict[str, Input]
 
 

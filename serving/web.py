@@ -110,9 +110,10 @@ class Web:
     def _answer(self, body: bytes, forced: Role | None) -> tuple[Role, bytes]:
         assert self.engine is not None, "requests come only after the models are loaded"
         rollout = self.package.rollout
-        asked = inputs.read(body, self.package.preprocess, rows_max=rollout.limits.rows)
+        tokens, limits = self.engine.tokens, rollout.limits
+        asked = inputs.read(body, self.package.preprocess, rows_max=limits.rows, tokens=tokens)
         role = forced or route(rollout.salt, rollout.treatment_share, asked.user_id)
-        return role, self.engine.answer(role, asked.rows)
+        return role, self.engine.answer(role, asked.inputs)
 
     async def _body(self, request: Request) -> bytes:
         """The whole body; Refused as soon as it is known to be too long, or when it is not declared as JSON."""

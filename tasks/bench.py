@@ -4,45 +4,29 @@ Within a round every variant is called in shuffled order for `round_ms`; a round
 the median over rounds with its bootstrap interval is what is reported. Slow drift of the machine (load, clock) cancels
 in the ratio. Run it last and alone.
 
-Every variant meets the same real rows of `val`, at least `ROWS` of them, for the work of some depends on the row. A
+Every variant meets the same real rows of `val`, at least 256 of them, for the work of some depends on the row. A
 round is summed up by the median of its calls; by their mean, for it and the reference, where the graph has an `If`.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import cycle
-from math import ceil
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tasks.core import artifact
 from tasks.core.arrays import read_data
-from tasks.core.contract import Split
 from tasks.core.graph import has_branches
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
 from tasks.evidence.machine import machine, usable_cores
-from tasks.evidence.session import OUTPUT, feed_names, open_session
+from tasks.evidence.session import open_session
 from tasks.evidence.stats import median_interval
+from tasks.evidence.timing import Center, caller, measure, round_ratios
 from tasks.plan.schema import Settings
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 Array = np.ndarray[Any, Any]
-Call = Callable[[], object]
-Center = Callable[[Array], Any]
-CALLS_MIN = 3  # a visit, so that its median is not one call
-FEEDS = 8  # different batches that are taken in turn, or more,
-ROWS = 256  # until they hold so many rows
-WARM_UP_MS = 50.0
 
 
 def run(settings: Settings) -> None:
@@ -75,61 +59,13 @@ def run(settings: Settings) -> None:
     )
 
 
-def caller(session: InferenceSession, split: Split, batch: int) -> Call:
-    """A function that runs the model once on the next of some batches of real rows (reused when there are few)."""
-    feeds = []
-    for k in range(max(FEEDS, ceil(ROWS / batch))):
-        index = np.arange(k * batch, (k + 1) * batch) % len(split)
-        feeds.append({name: np.ascontiguousarray(split.inputs[name][index]) for name in feed_names(session, split)})
-    turn = cycle(feeds)
-    return lambda: session.run([OUTPUT], next(turn))
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Keep the collector from stopping a timed call."""
-    gc.collect()
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def measure(calls: dict[str, Call], rounds: int, round_ms: float, seed: int) -> dict[str, list[Array]]:
-    """For every name a list of `rounds` arrays: the milliseconds of each call within that round."""
-    order, shuffle = list(calls), random.Random(seed)
-    taken: dict[str, list[Array]] = {name: [] for name in calls}
-    with no_garbage_collection():
-        for call in calls.values():
-            visit(call, WARM_UP_MS)
-        for _ in range(rounds):
-            shuffle.shuffle(order)
-            for name in order:
-                taken[name].append(visit(calls[name], round_ms))
-    return taken
-
-
-def visit(call: Call, for_ms: float) -> Array:
-    """Call again and again for `for_ms`, at least `CALLS_MIN` times; the milliseconds of each call."""
-    times: list[int] = []
-    end = perf_counter_ns() + int(for_ms * 1e6)
-    while len(times) < CALLS_MIN or perf_counter_ns() < end:
-        start = perf_counter_ns()
-        call()
-        times.append(perf_counter_ns() - start)
-    return np.array(times) / 1e6
-
-
 def summarize(
     rounds: list[Array], reference: list[Array], threads: int, batch: int, seed: int, center: Center = np.median
 ) -> Timing:
     """Percentiles over all calls, and the ratio to the reference over rounds, each summed up by `center`."""
     all_ms = np.concatenate(rounds)
     p50, p95, p99 = (float(p) for p in np.percentile(all_ms, (50, 95, 99)))
-    ratios = np.array([center(mine) / center(theirs) for mine, theirs in zip(rounds, reference, strict=True)])
+    ratios = round_ratios(rounds, reference, center)
     return Timing(
         threads=threads,
         batch=batch,

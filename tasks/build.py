@@ -20,6 +20,7 @@ from tasks.core import artifact, checkpoint
 from tasks.core.arrays import read_data
 from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
 from tasks.core.export import export, parity
+from tasks.core.recipe import warnings_of
 from tasks.core.seed import seed_for
 from tasks.core.shape import build_like
 from tasks.plan import plugin
@@ -35,6 +36,9 @@ def run(settings: Settings, variant: str) -> None:
     data = read_data(artifact.DATA)
     parent = read_parent(plan, row, technique.TAKES, data)
     print(f"{variant}: {row.technique} on {row.parent}", flush=True)
+    warning = "; ".join(warnings_of(row.params))
+    if warning:
+        print(f"  warning: {warning}", flush=True)
     outcome: Outcome = technique.apply(parent, data, row.params)
     card = Card(
         variant=variant,
@@ -42,7 +46,7 @@ def run(settings: Settings, variant: str) -> None:
         technique=row.technique,
         form=technique.GIVES,
         params=row.params.model_dump(mode="json"),
-        facts=outcome.facts,
+        facts=outcome.facts | ({"warning": warning} if warning else {}),
     )
     write(card, outcome.model, data, outcome.files)
     for name, fact in sorted(card.facts.items()):

@@ -4,7 +4,9 @@ results/package/
   control.onnx     the reference               treatment.onnx   the chosen variant
   labels.json      class names, by class id    preprocess.json  how a client's input becomes the network's
   rollout.json     params/rollout.yaml         evidence.json    how both did on `test`
+  tokenizer.json   for text: makes a client's text into tokens
   autoscale/       bentocloud.yaml, kubernetes.yaml
+  requirements.txt what the service needs installed, for its image
   manifest.json    written last: which variant plays which role, and the SHA-256 of every other file
 
 `serving` reads this folder and nothing else of Stillroom's.
@@ -24,8 +26,10 @@ from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
 from tasks.deploy import bentocloud, kubernetes
 from tasks.deploy.autoscale import Sizing
+from tasks.deploy.requirements import requirements
 
 if TYPE_CHECKING:
+    from tasks.core.contract import Data
     from tasks.plan.schema import Settings
 
 
@@ -34,7 +38,8 @@ def run(settings: Settings) -> None:
     chosen = artifact.read_json(artifact.CHOSEN, Chosen)
     roles = {"control": chosen.reference, "treatment": chosen.variant}
     evidence = {role: _evidence(variant) for role, variant in roles.items()}
-    description = _inputs()
+    data = read_data(artifact.DATA)
+    description = _inputs(data)
     folder = artifact.PACKAGE
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "autoscale").mkdir(parents=True)
@@ -44,6 +49,9 @@ def run(settings: Settings) -> None:
     artifact.write_json(folder / "preprocess.json", description)
     artifact.write_json(folder / "rollout.json", settings.rollout)
     artifact.write_json(folder / "evidence.json", evidence)
+    for name, content in data.files.items():
+        (folder / name).write_bytes(content)
+    (folder / "requirements.txt").write_text(requirements(data.preprocess.kind), encoding="utf-8")
     sizing = _sizing(settings)
     (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
     (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")
@@ -81,9 +89,8 @@ def _evidence(variant: str) -> dict[str, Any]:
     return {"variant": variant, "size_bytes": report.size_bytes, "test": report.test.model_dump(mode="json")}
 
 
-def _inputs() -> dict[str, Any]:
+def _inputs(data: Data) -> dict[str, Any]:
     """The class names and everything of preprocess.json."""
-    data = read_data(artifact.DATA)
     arrays = {
         name: {"shape": list(rows.shape[1:]), "dtype": str(rows.dtype)} for name, rows in data.train.inputs.items()
     }

@@ -15,7 +15,7 @@ import numpy as np
 from tasks import validate
 from tasks.core.arrays import SPLITS, pick, write_data
 from tasks.core.artifact import DATA, write_json
-from tasks.core.contract import Data, Split
+from tasks.core.contract import TEXT_INPUTS, TOKENIZER, Data, Split
 from tasks.core.errors import DataError
 from tasks.core.seed import seed_for
 from tasks.intake.facts import RowFacts, row_facts
@@ -68,10 +68,15 @@ def _require_rows(split: Split, data: Data, where: str) -> None:
     if split.groups is not None and len(split.groups) != len(split):
         raise DataError(f"{where}: {len(split.groups)} groups, {len(split)} labels; the numbers must be equal")
     about = data.preprocess
+    wanted = found
     if about.kind == "image":
-        wanted = ((about.channels, about.height, about.width), np.dtype(np.uint8))
-        if found != {"images": wanted}:
-            raise DataError(f"{where}: inputs {found}; `preprocess` of kind image asks for images: {wanted}")
+        wanted = {"images": ((about.channels, about.height, about.width), np.dtype(np.uint8))}
+    elif about.kind == "text":
+        wanted = dict.fromkeys(TEXT_INPUTS, ((about.length,), np.dtype(np.int64)))
+    if list(found.items()) != list(wanted.items()):
+        raise DataError(f"{where}: inputs {found}; `preprocess` of kind {about.kind} asks for {wanted}")
+    if about.kind == "text" and TOKENIZER not in data.files:
+        raise DataError(f"{where}: no {TOKENIZER} in Data.files; `preprocess` of kind text asks for one")
 
 
 def carve_splits(

@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tasks.deploy.requirements import requirements
+
 LABELS = ["zero", "one", "two"]
 WEIGHTS = {
     "control": np.random.default_rng(1).normal(size=(64, 3)).astype(np.float32) / 255,
@@ -35,6 +37,25 @@ IMAGE = {
 }
 
 
+VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3, "film": 4, "a": 5}
+LENGTH = 6
+TEXT = {
+    "kind": "text",
+    "channels": 0,
+    "height": 0,
+    "width": 0,
+    "mean": [],
+    "std": [],
+    "length": LENGTH,
+    "vocab": len(VOCABULARY),
+    "inputs": {name: {"shape": [LENGTH], "dtype": "int64"} for name in ("input_ids", "attention_mask")},
+}
+WORD_WEIGHTS = {
+    role: np.random.default_rng(seed).normal(size=(len(VOCABULARY), 3)).astype(np.float32)
+    for role, seed in (("control", 3), ("treatment", 4))
+}
+
+
 def linear(weights: np.ndarray[Any, Any]) -> bytes:
     """An ONNX model: raw uint8 images (N, 1, 8, 8) -> logits (N, C) = pixels @ weights."""
     nodes = [
@@ -53,6 +74,63 @@ def linear(weights: np.ndarray[Any, Any]) -> bytes:
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def bag_of_words(weights: np.ndarray[Any, Any]) -> bytes:
+    """An ONNX model: input_ids, attention_mask (N, LENGTH) int64 -> logits (N, C), the sum of the words' weights."""
+    nodes = [
+        helper.make_node("Gather", ["weights", "input_ids"], ["words"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
+        helper.make_node("Mul", ["words", "mask3"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "middle"], ["logits"], keepdims=0),
+    ]
+    names = ("input_ids", "attention_mask")
+    constants = {"weights": weights, "last": np.array([2]), "middle": np.array([1])}
+    graph = helper.make_graph(
+        nodes,
+        "bag",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["N", LENGTH]) for name in names],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", weights.shape[1]])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def tokenizer(*, padded: bool = True) -> str:
+    """A tokenizer.json of whole words; `padded`: with the padding and the cut of training in it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    made = Tokenizer(models.WordLevel(VOCABULARY, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    if padded:
+        made.enable_truncation(LENGTH)
+        made.enable_padding(length=LENGTH, pad_id=0, pad_token="[PAD]")
+    return made.to_str()
+
+
+def make_text(folder: Path, **rollout: Any) -> Path:
+    """As `make`, for text: two bags of words."""
+    make(folder, **rollout)
+    for role, weights in WORD_WEIGHTS.items():
+        (folder / f"{role}.onnx").write_bytes(bag_of_words(weights))
+    (folder / "preprocess.json").write_text(json.dumps(TEXT))
+    (folder / "tokenizer.json").write_text(tokenizer())
+    (folder / "requirements.txt").write_text(requirements("text"))
+    seal(folder)
+    return folder
+
+
+def expected_of_texts(role: str, texts: list[str]) -> np.ndarray[Any, Any]:
+    """The probabilities that `role` must give to texts of words between blanks, without ONNX Runtime or tokenizers."""
+    ids = [[VOCABULARY.get(word, 1) for word in text.split()][:LENGTH] for text in texts]
+    logits = np.stack([WORD_WEIGHTS[role][one].astype(np.float64).sum(0) for one in ids])
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: np.ndarray[Any, Any] = powers / powers.sum(1, keepdims=True)
+    return shares
 
 
 def seal(folder: Path) -> None:
@@ -77,6 +155,7 @@ def make(folder: Path, **rollout: Any) -> Path:
     parts = {"labels": LABELS, "preprocess": IMAGE, "rollout": {**ROLLOUT, **rollout}, "evidence": evidence}
     for name, value in parts.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
+    (folder / "requirements.txt").write_text(requirements("image"))
     seal(folder)
     return folder
 

@@ -15,6 +15,7 @@ from tasks.core.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
 SPLITS = ("train", "calibration", "val", "test")
+TAKEN = {*SPLITS, "data.json", "validation.json", "validation.html"}
 BLOCK_BYTES = 1 << 24
 
 
@@ -26,6 +27,7 @@ class About(Frozen):
     groups: tuple[str, ...]
     rows: dict[str, int]
     preprocess: Preprocess
+    files: tuple[str, ...] = ()
 
 
 class Picked:
@@ -104,7 +106,11 @@ def write_data(folder: Path, data: Data, *, block: int | None = None) -> None:
         groups=tuple(data.group_names),
         rows=rows,
         preprocess=data.preprocess,
+        files=tuple(sorted(data.files)),
     )
+    for name, content in data.files.items():
+        assert Path(name).name == name and name not in TAKEN, f"{name!r} is no plain file name, or is taken"
+        (folder / name).write_bytes(content)
     write_json(folder / "data.json", about)
 
 
@@ -126,7 +132,20 @@ def read_data(folder: Path) -> Data:
     """The data set that `write_data` wrote, memory-mapped; ArtifactError when it is not there or damaged."""
     about = read_json(folder / "data.json", About)
     splits = {name: _read_split(folder / name, about, about.rows[name]) for name in SPLITS}
-    return Data(**splits, classes=about.classes, preprocess=about.preprocess, group_names=about.groups)
+    return Data(
+        **splits,
+        classes=about.classes,
+        preprocess=about.preprocess,
+        group_names=about.groups,
+        files={name: _bytes(folder / name) for name in about.files},
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise ArtifactError(f"{path}: cannot be read ({e}); run `prepare` again") from None
 
 
 def _read_split(folder: Path, about: About, rows: int) -> Split:

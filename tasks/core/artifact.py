@@ -1,6 +1,7 @@
 """Where a result lives on disk. The only module that knows the paths under artifacts/, reports/ and results/.
 
-artifacts/data/     data.json, validation.json, validation.html, <split>/<input>.npy, <split>/labels.npy|groups.npy
+artifacts/data/     data.json, validation.json, validation.html, <split>/<input>.npy, <split>/labels.npy|groups.npy;
+                    for text, tokenizer.json
 artifacts/<row>/    card.json, model.onnx and, for a trainable one, model.json + weights.safetensors;
                     a technique may add files of its own, as `cluster` does model.srz
 reports/<row>.json  what `evaluate` measured: deterministic

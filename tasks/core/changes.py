@@ -13,7 +13,9 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 
 from tasks.core.attention import set_heads
+from tasks.core.committee import member_change
 from tasks.core.contract import Network
+from tasks.core.elastic import kernel, skip, slim
 from tasks.core.errors import TechniqueError
 from tasks.core.factors import factorize
 from tasks.core.ode import ode
@@ -88,8 +90,12 @@ def _emptied(layer: nn.Module, key: str, old: Tensor) -> Tensor:
 CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
     "factorize": factorize,
     "heads": set_heads,
+    "kernel": kernel,
+    "member": member_change,
     "ode": ode,
     "resize": resize,
+    "skip": skip,
+    "slim": slim,
 }
 """Structural changes by name; each alters an untrained module in place."""
 

@@ -81,20 +81,30 @@ class Preprocess(Frozen):
     `image`: a picture is decoded to `channels` (1 grey, 3 RGB), resized to (`height`, `width`), laid out (C, H, W) as
     uint8 0..255. `array`: numbers are taken as they are. `mean` and `std` (one a channel, in the input's own units)
     are applied *inside* the network, so that training, measuring and serving cannot differ; empty means none.
+    `text`: the tokenizer in Data.files[TOKENIZER] makes `length` tokens of a text, padded or cut, with ids below
+    `vocab`; the inputs are `input_ids` and `attention_mask` (1 for a token, 0 for padding), (N, length) int64 each.
     """
 
-    kind: Literal["image", "array"]
+    kind: Literal["image", "array", "text"]
     channels: int = 0
     height: int = 0
     width: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    length: int = 0
+    vocab: int = 0
+
+
+TOKENIZER = "tokenizer.json"
+"""The name in Data.files of a text's tokenizer: the JSON of the library `tokenizers`, data without code."""
+TEXT_INPUTS = ("input_ids", "attention_mask")
 
 
 @dataclass(frozen=True)
 class Data:
     """A data set. A source may leave `calibration`, `val` and `test` out: `prepare` carves them out of `train`.
 
+    `files`: what else serving needs to make the network's input, by plain file name, such as a tokenizer.
     Techniques and `choose` look at `val`; only `evaluate` and the gates of promotion look at `test`.
     """
 
@@ -105,6 +115,7 @@ class Data:
     val: Split | None = None
     test: Split | None = None
     group_names: Sequence[str] = field(default=())
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def split(self, name: str) -> Split:
         """The split called `name`; an AssertionError when `prepare` has not made it yet."""

@@ -11,6 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from tasks.core.committee import Combine, soft_targets
 from tasks.core.contract import Data, Facts, Network
 from tasks.core.device import best_device, place
 from tasks.core.fit import Batch, Loss, fit
@@ -39,12 +40,16 @@ def frozen(network: Network) -> nn.Module:
     return module
 
 
-def mixed_loss(teacher: nn.Module, params: RecoverParams) -> Loss:
-    """alpha x imitation of `teacher` + (1 - alpha) x cross-entropy to the labels."""
+def mixed_loss(teacher: nn.Module, params: RecoverParams, mean: Combine = "probabilities") -> Loss:
+    """alpha x imitation of `teacher` + (1 - alpha) x cross-entropy to the labels.
+
+    A teacher of several members is imitated by the mean of their soft predictions (`mean`: tasks.core.committee). The
+    mean of the losses towards each would have the same gradient as that towards the arithmetic mean.
+    """
 
     def loss(model: nn.Module, inputs: Batch, labels: Tensor) -> Tensor:
         with torch.no_grad():
-            parent_NC = teacher(*inputs.values())
+            parent_NC = soft_targets(teacher, inputs.values(), params.temperature, mean)
         return blend(model(*inputs.values()), parent_NC, labels, params)
 
     return loss

@@ -28,12 +28,14 @@ class Normalized(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(shape), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(shape), persistent=False)
 
+    def normalized(self, raw: Tensor) -> Tensor:
+        """What the body is given for raw input."""
+        x = raw.to(torch.float32)
+        return (x - self.mean) / self.std if self.scaled else x
+
     def forward(self, raw: Tensor) -> Tensor:
         """The body's logits (N, classes) for raw input."""
-        x = raw.to(torch.float32)
-        if self.scaled:
-            x = (x - self.mean) / self.std
-        out: Tensor = self.body(x)
+        out: Tensor = self.body(self.normalized(raw))
         return out
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from tasks.core import blockwise, half, int8
+from tasks.core import blockwise, half, int8, tables
 from tasks.core.arrays import pick
 from tasks.core.contract import Data, Split
 from tasks.core.errors import TechniqueError, nearest
@@ -100,7 +100,9 @@ def layers(folded: onnx.ModelProto) -> dict[str, str]:
 
 def excluded(folded: onnx.ModelProto, patterns: Sequence[str]) -> dict[str, str]:
     """Node name -> why it stays in float; TechniqueError for a pattern that matches neither a layer nor a node."""
-    known = layers(folded)
+    constants = {t.name for t in folded.graph.initializer}
+    embeddings = (n for n in folded.graph.node if n.name in tables.tables(folded))
+    known = {**layers(folded), **{n.name: weight_name(n, constants) for n in embeddings}}
     found: dict[str, str] = {}
     for pattern in patterns:
         names = [n.name for n in folded.graph.node]
@@ -125,7 +127,8 @@ def verdict(
     now = {n.name: n for n in result.graph.node}
     quantized: list[str] = []
     left: dict[str, str] = {}
-    for node in (n for n in folded.graph.node if n.op_type in WEIGHTED or n.name in kept):
+    looked_up = tables.tables(folded) if scheme in tables.SCHEMES else {}
+    for node in (n for n in folded.graph.node if n.op_type in WEIGHTED or n.name in kept or n.name in looked_up):
         name = weight_name(node, names)
         after = now.get(node.name)
         if node.name in kept:
@@ -139,6 +142,8 @@ def verdict(
 
 
 def _why_not(node: onnx.NodeProto, constants: Collection[str], scheme: str) -> str:
+    if node.op_type == "Gather":
+        return "the shape of its indices cannot be told"
     if node.input[1] not in constants:
         return f"{node.op_type} of two activations"
     if scheme == "dynamic":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from tasks.core.contract import Params
 
@@ -31,3 +31,20 @@ class RecoverParams(FitParams):
 
     temperature: float = Field(4.0, gt=0, le=100, description="softens both sides; 1 = plain softmax")
     alpha: float = Field(0.9, ge=0, le=1, description="weight of imitation; 1 - alpha is left for the labels")
+
+    @property
+    def warning(self) -> str | None:
+        """What is allowed but seldom meant; None when there is nothing to say."""
+        if 1 < self.temperature <= 10:
+            return None
+        effect = "nothing is softened" if self.temperature <= 1 else "all classes look alike"
+        return f"temperature {self.temperature:g}: {effect}; above 1 and up to 10 is usual"
+
+
+def warnings_of(params: BaseModel) -> tuple[str, ...]:
+    """The warnings of a block of parameters and of the blocks in it, those with the key that they stand at."""
+    own = [params.warning] if isinstance(params, RecoverParams) and params.warning else []
+    for name in type(params).model_fields:
+        inner = getattr(params, name)
+        own += [f"{name}: {text}" for text in warnings_of(inner)] if isinstance(inner, BaseModel) else []
+    return tuple(own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import torch
@@ -11,17 +12,22 @@ from pydantic_core import to_jsonable_python
 from torch import Tensor, nn
 
 from tasks.core.contract import Data, Frozen, Network
+from tasks.core.errors import TechniqueError
 from tasks.core.layers import Normalized
 
 
 class Spec(Frozen):
-    """What a network needs to know of its data: row shapes and element types by input name, classes, normalisation."""
+    """What a network needs to know of its data: row shapes and element types by input name, classes, normalisation.
+
+    `vocab`: token ids are below it; 0 for data that are no text.
+    """
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
     classes: tuple[str, ...]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    vocab: int = 0
 
 
 def spec_of(data: Data) -> Spec:
@@ -33,6 +39,7 @@ def spec_of(data: Data) -> Spec:
         classes=tuple(data.classes),
         mean=data.preprocess.mean,
         std=data.preprocess.std,
+        vocab=data.preprocess.vocab,
     )
 
 
@@ -45,12 +52,21 @@ def build_like(block: Mapping[str, Any], data: Data) -> Network:
 
 
 def construct(block: Mapping[str, Any], spec: Spec) -> Network:
-    """As `build_like`, from a Spec. A network of one input takes it raw; of several, each as it is."""
+    """As `build_like`, from a Spec. A network of one input takes it raw; of several, each as it is.
+
+    An architecture that was fetched from elsewhere says in `remembered` which keys build it again without that.
+    """
     own = {key: value for key, value in block.items() if key != "arch"}
     shape = next(iter(spec.shapes.values()))
-    body: nn.Module = import_module(f"tasks.models.{block['arch']}").build(
-        shape=shape, classes=len(spec.classes), **own
-    )
+    build = import_module(f"tasks.models.{block['arch']}").build
+    if "vocab" in signature(build).parameters:
+        own["vocab"] = spec.vocab
+    elif len(spec.shapes) > 1:
+        raise TechniqueError(
+            f"model: {block['arch']} takes one input, the data have {', '.join(spec.shapes)}; texts: bert, huggingface"
+        )
+    body: nn.Module = build(shape=shape, classes=len(spec.classes), **own)
+    block = {**block, **getattr(body, "remembered", {})}
     if len(spec.shapes) == 1:
         body = Normalized(body, spec.mean, spec.std, len(shape))
     # The plan's checked blocks hold tuples, which JSON has not: as model.json will give it back.

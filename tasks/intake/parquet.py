@@ -1,19 +1,27 @@
-"""Several parquet files as one table, one row group of one column in memory at a time."""
+"""Parquet files in the layout of Hugging Face data sets: as one table a split, one row group of one column at a time.
+
+One file is all `train`; in a folder, a file carries its split in its name (`validation-00000-of-00002.parquet`) or in
+its folder's.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import DataError, nearest
+from tasks.intake.labels import class_count, class_ids
 
 if TYPE_CHECKING:
     import numpy as np
+
+SPLIT_OF = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
 
 
 class ParquetTable:
@@ -91,3 +99,37 @@ def _readable(what: str) -> Iterator[None]:
         yield
     except (OSError, ArrowException) as e:
         raise DataError(f"{what} cannot be read ({e})") from None
+
+
+def split_tables(path: Path) -> dict[str, ParquetTable]:
+    """The table of each split of a file or folder; DataError when there is no `train`, or a file cannot be read."""
+    return {name: ParquetTable(files) for name, files in _files(path).items()}
+
+
+def labels_of(
+    tables: Mapping[str, ParquetTable], column: str, class_names: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray[Any, Any]]]:
+    """The class names (given, from the file, or numbers) and each split's class ids; DataError for an unfit label."""
+    found = {name: table.whole(column) for name, table in tables.items()}
+    train = tables["train"]
+    names = tuple(class_names) or train.class_names(column) or tuple(str(i) for i in range(class_count(found["train"])))
+    where = {name: f"{table.where}: column {column!r}" for name, table in tables.items()}
+    return names, {name: class_ids(labels, len(names), where[name]) for name, labels in found.items()}
+
+
+def _files(path: Path) -> dict[str, list[Path]]:
+    """Split name -> its parquet files in order; DataError when `train` has none or a file belongs to no split."""
+    if path.is_file():
+        return {"train": [path]}
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such file or folder")
+    found: dict[str, list[Path]] = {}
+    for file in sorted(path.rglob("*.parquet")):
+        words = (re.split(r"[-_.]", file.name)[0], *(p.name for p in file.relative_to(path).parents))
+        split = next((SPLIT_OF[w] for w in words if w in SPLIT_OF), None)
+        if split is None:
+            raise DataError(f"{file}: no split in its name; it should begin with one of {', '.join(SPLIT_OF)}")
+        found.setdefault(split, []).append(file)
+    if "train" not in found:
+        raise DataError(f"{path}: no train*.parquet (found: {', '.join(found) or 'no parquet file'})")
+    return found

@@ -52,7 +52,10 @@ def _named(doc: Document, path: Keys, raw: object, house: type[B], plug: tuple[s
     if name is None:
         return None  # whose the other keys are is not known, so they cannot be checked
     model = own_keys(getattr(plugin(kind, name), function))
-    own = checked(doc, path, model, {k: v for k, v in raw.items() if k not in house_keys}, also=house_keys)
+    own_raw = {k: v for k, v in raw.items() if k not in house_keys}
+    own = checked(doc, path, model, own_raw, also=house_keys)
+    for place, inner in _model_blocks(model, own_raw, path):
+        check_model(doc, place, inner)
     if block is None or own is None or len(doc.problems) > before:
         return None
     params = {k: getattr(own, k) for k in model.model_fields if k in own.model_fields_set}

@@ -9,6 +9,7 @@ from tasks.core.contract import Frozen
 from tasks.core.errors import PlanError
 from tasks.plan.blocks import check_data, check_model
 from tasks.plan.explain import checked
+from tasks.plan.places import fill_in
 from tasks.plan.problems import MISSING, Document, Problem
 from tasks.plan.read import read
 from tasks.plan.rows import check_choice, check_rows
@@ -47,6 +48,7 @@ def load_plan(file: Path) -> Plan:
 
 def _plan(file: Path, problems: list[Problem]) -> Plan | None:
     doc = read(file)
+    fill_in(doc)
     plan = _checked_plan(doc) if doc.readable else None
     problems += _in_order(doc)
     return plan

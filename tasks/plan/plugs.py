@@ -21,7 +21,10 @@ MUST_HAVE: Final[dict[Kind, tuple[str, ...]]] = {
     "models": ("build",),
     "sources": ("load",),
 }
-GIVEN: Final[dict[str, tuple[str, ...]]] = {"build": ("shape", "classes"), "load": ()}  # by the steps, not by the plan
+GIVEN: Final[dict[str, tuple[str, ...]]] = {
+    "build": ("shape", "classes", "vocab"),
+    "load": (),
+}  # by the steps, not by the plan
 
 
 def names(kind: Kind) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ Shapes: images (N, C, H, W) uint8.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +18,10 @@ from pydantic import Field
 from tasks.core.arrays import Decoded
 from tasks.core.contract import Data, Preprocess, Split
 from tasks.core.errors import DataError
-from tasks.intake.labels import class_count, class_ids
-from tasks.intake.parquet import ParquetTable
+from tasks.intake.parquet import ParquetTable, labels_of, split_tables
 from tasks.intake.pictures import Channels, Form, Size, decode, form_of
 
 IMAGE_COLUMNS = ("image", "img")
-SPLIT_OF = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
 Column = Annotated[str, Field(min_length=1, description="a column's name")]
 
 
@@ -38,39 +35,16 @@ def load(
     size: Size = None,
 ) -> Data:
     """Read the labels and the first picture; the rest when asked for."""
-    tables = {name: ParquetTable(files) for name, files in _files(Path(path)).items()}
+    tables = split_tables(Path(path))
     train = tables["train"]
     image = image or next((c for c in IMAGE_COLUMNS if c in train.columns), IMAGE_COLUMNS[0])
     for table in tables.values():
         table.require(image, label)
-    labels = train.whole(label)
-    names = tuple(class_names) or train.class_names(label) or tuple(str(i) for i in range(class_count(labels)))
+    names, ids = labels_of(tables, label, class_names)
     form = form_of(_picture(train, image, 0), train.place(0), channels, size)
-    splits = {}
-    for name, table in tables.items():
-        found = labels if name == "train" else table.whole(label)
-        ids = class_ids(found, len(names), f"{table.where}: column {label!r}")
-        splits[name] = Split({"images": _decoded(table, image, form)}, ids)
+    splits = {name: Split({"images": _decoded(table, image, form)}, ids[name]) for name, table in tables.items()}
     about = Preprocess(kind="image", channels=channels, height=form.height, width=form.width)
     return Data(splits["train"], names, about, val=splits.get("val"), test=splits.get("test"))
-
-
-def _files(path: Path) -> dict[str, list[Path]]:
-    """Split name -> its parquet files in order; DataError when `train` has none or a file belongs to no split."""
-    if path.is_file():
-        return {"train": [path]}
-    if not path.is_dir():
-        raise DataError(f"{path}: there is no such file or folder")
-    found: dict[str, list[Path]] = {}
-    for file in sorted(path.rglob("*.parquet")):
-        words = (re.split(r"[-_.]", file.name)[0], *(p.name for p in file.relative_to(path).parents))
-        split = next((SPLIT_OF[w] for w in words if w in SPLIT_OF), None)
-        if split is None:
-            raise DataError(f"{file}: no split in its name; it should begin with one of {', '.join(SPLIT_OF)}")
-        found.setdefault(split, []).append(file)
-    if "train" not in found:
-        raise DataError(f"{path}: no train*.parquet (found: {', '.join(found) or 'no parquet file'})")
-    return found
 
 
 def _decoded(table: ParquetTable, image: str, form: Form) -> Decoded:

@@ -1,136 +1,127 @@
-"""Distillation: train a small student to imitate the parent's soft predictions and, if asked, a hidden layer.
+"""Distillation: train a student to imitate the parent's soft predictions and, if asked, what goes on inside it.
 
-Hinton, Vinyals & Dean, *Distilling the Knowledge in a Neural Network*, 2015 (arXiv:1503.02531).
-Hidden layers: Romero et al., *FitNets*, 2014 (arXiv:1412.6550).
+Hinton, Vinyals & Dean, *Distilling the Knowledge in a Neural Network*, 2015 (arXiv:1503.02531). Hidden layers and
+attention: tasks.core.matching has the papers. DistilBERT (Sanh et al. 2019, arXiv:1910.01108) is `init: skip`, `hidden`
+with `match: cosine`, and `alpha` between the teacher and the labels.
+Several teachers: a parent made by `ensemble`, whose members' softened predictions are averaged.
 
 Use when the parent is accurate but too large, and `epochs` of training can be afforded.
 Changes the architecture (to `student`); the parent is only read.
-Shapes: N = batch, C = classes, S and T = features of the student's and the teacher's hidden layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from tasks.core.contract import Frozen, ModelChoice
-from tasks.core.errors import TechniqueError, nearest
 from tasks.core.recipe import RecoverParams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from torch import Tensor, nn
 
-    from tasks.core.contract import Data, Network, Outcome
+    from tasks.core.contract import Data, Facts, Network, Outcome
     from tasks.core.fit import Batch, Loss
+    from tasks.core.pairing import PairLoss
 
 TAKES = "torch"
 GIVES = "torch"
+MASK = "attention_mask"
+"""The input that tells tokens (1) from padding (0), in data that has it."""
 
 
 class Hidden(Frozen):
-    """Two layers whose outputs are to match, through a learned projection that is thrown away afterwards."""
+    """Two layers that are to be alike."""
 
     student: str = Field(description="a layer's name in the student, as PyTorch names it")
     teacher: str = Field(description="a layer's name in the parent")
+    match: Literal["features", "cosine", "map", "attention", "relations"] = Field(
+        "features",
+        description="features: outputs, through a projection that is thrown away afterwards; cosine: their direction, "
+        "of equal width; map: where convolutions look; attention: which tokens attend to which; relations: that and "
+        "how the values relate; the last two name attention layers",
+    )
     weight: float = Field(1.0, gt=0, description="of this loss beside the others")
+
+
+def _form(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Pairs = Annotated[
+    Annotated[Hidden, Tag("one")] | Annotated[tuple[Hidden, ...], Tag("several")],
+    Discriminator(_form),
+]
 
 
 class Params(RecoverParams):
     """Whom to train, and how closely to imitate."""
 
     student: ModelChoice = Field(description="a `model:` block; the architecture to train")
-    hidden: Hidden | None = Field(None, description="hidden layers to match as well; null: none")
+    hidden: Pairs | None = Field(None, description="layers to match as well, one pair or a list of them; null: none")
+    init: Literal["random", "skip"] = Field(
+        "random", description="skip: some of the parent's layers, where the student has fewer of the same kind"
+    )
+    teachers: Literal["probabilities", "logits"] = Field(
+        "probabilities", description="of an ensemble as parent, which mean of the members' softened predictions"
+    )
 
-
-def hidden_loss(student: Tensor, teacher: Tensor, projection: nn.Module) -> Tensor:
-    """Half the mean squared difference between the projected student features and the teacher's (FitNets, eq. 3).
-
-    Zero when the projection makes them equal. Shapes: (N, S, H, W) and (N, T, H, W), or (..., S) and (..., T).
-    """
-    difference: Tensor = projection(student.float()) - teacher.float()
-    return 0.5 * difference.square().mean()
-
-
-def projection_for(student: Tensor, teacher: Tensor) -> nn.Module:
-    """A learned 1x1 map from S to T features; TechniqueError when the layers differ in more than features."""
-    from torch import nn
-
-    axis = 1 if student.dim() == 4 else -1
-    places = [[n for k, n in enumerate(t.shape) if k != axis % t.dim()] for t in (student, teacher)]
-    if student.dim() != teacher.dim() or places[0] != places[1]:
-        raise TechniqueError(
-            f"distill: hidden layers of shape {tuple(student.shape)} (student) and {tuple(teacher.shape)} (teacher) "
-            "cannot be matched; they may differ in features only, so choose layers of the same resolution"
-        )
-    inputs, outputs = student.shape[axis], teacher.shape[axis]
-    return nn.Conv2d(inputs, outputs, 1) if student.dim() == 4 else nn.Linear(inputs, outputs)
-
-
-@contextmanager
-def watching(module: nn.Module, layer: str, role: str) -> Iterator[list[Tensor]]:
-    """A list that holds, after each forward pass of `module`, the newest output of `layer`."""
-    from tasks.core.shape import body_of
-
-    layers = {name: m for name, m in body_of(module).named_modules() if name}
-    if layer not in layers:
-        raise TechniqueError(
-            f"distill: no layer {layer!r} in the {role}; it has {sorted(layers)}{nearest(layer, layers)}"
-        )
-    seen: list[Tensor] = []
-
-    def keep(_: nn.Module, __: tuple[Tensor, ...], out: Tensor) -> None:
-        seen[:] = [out]
-
-    hook = layers[layer].register_forward_hook(keep)
-    try:
-        yield seen
-    finally:
-        hook.remove()
+    @property
+    def pairs(self) -> tuple[Hidden, ...]:
+        """`hidden` as a list."""
+        return () if self.hidden is None else (self.hidden,) if isinstance(self.hidden, Hidden) else self.hidden
 
 
 def apply(parent: Network, data: Data, params: Params) -> Outcome:
     """A trained student; `parent` is left as it was."""
+    from torch import nn
+
+    from tasks.core.committee import Committee
     from tasks.core.contract import Outcome
     from tasks.core.fit import fit
     from tasks.core.imitate import frozen, mixed_loss
-    from tasks.core.shape import build_like, count_parameters
+    from tasks.core.inherit import skip_layers
+    from tasks.core.pairing import pair_loss, run_empty
+    from tasks.core.shape import body_of, build_like, count_parameters
 
     student, teacher = build_like(params.student, data), frozen(parent)
-    if params.hidden is None:
-        facts = fit(student.module, data, mixed_loss(teacher, params), params)
-    else:
-        with (
-            watching(student.module, params.hidden.student, "student") as own,
-            watching(teacher, params.hidden.teacher, "teacher") as theirs,
-        ):
-            _run_empty(student.module, teacher, data)
-            projection = projection_for(own[0], theirs[0])
-            loss = matching_loss(mixed_loss(teacher, params), own, theirs, projection, params.hidden.weight)
-            facts = fit(student.module, data, loss, params, helper=projection)
+    facts: Facts = {}
+    if params.init == "skip":
+        facts["layers_taken"] = skip_layers(student.module, parent.module)
+    if isinstance(committee := body_of(teacher), Committee):
+        facts["teachers"] = len(committee.members)
+    loss = mixed_loss(teacher, params, params.teachers)
+    with ExitStack() as stack:
+        seen = [[stack.enter_context(w) for w in watchers(p, student.module, teacher)] for p in params.pairs]
+        if seen:
+            run_empty(student.module, teacher, data)
+        helpers = nn.ModuleList()
+        for pair, (own, theirs) in zip(params.pairs, seen, strict=True):
+            loss = also(loss, pair.weight, pair_loss(pair.match, own, theirs, helpers))
+        facts |= fit(student.module, data, loss, params, helper=helpers if len(helpers) else None)
     before, after = count_parameters(parent.module), count_parameters(student.module)
     return Outcome(student, {**facts, "parameters_before": before, "parameters_after": after})
 
 
-def _run_empty(student: nn.Module, teacher: nn.Module, data: Data) -> None:
-    """Run two empty rows through both networks, so that the watched layers show their shapes."""
-    import torch
+def watchers(pair: Hidden, student: nn.Module, teacher: nn.Module) -> tuple[AbstractContextManager[list[Any]], ...]:
+    """What shows the pair's two layers at work."""
+    from tasks.core.matching import watching, watching_attention
 
-    from tasks.core.shape import example, spec_of
-
-    inputs = example(spec_of(data), 2)
-    with torch.no_grad():
-        student(*inputs)
-        teacher(*(x.to(next(teacher.parameters()).device) for x in inputs))
+    watch: Callable[..., AbstractContextManager[list[Any]]]
+    watch = watching_attention if pair.match in ("attention", "relations") else watching
+    return watch(student, pair.student, "student"), watch(teacher, pair.teacher, "teacher")
 
 
-def matching_loss(mixed: Loss, own: list[Tensor], theirs: list[Tensor], projection: nn.Module, weight: float) -> Loss:
-    """`mixed`, plus `weight` times the loss of the two watched layers, which `mixed` has just run."""
+def also(loss: Loss, weight: float, pair: PairLoss) -> Loss:
+    """`loss`, plus `weight` times that of a pair of watched layers, which `loss` has just run."""
 
-    def loss(model: nn.Module, inputs: Batch, labels: Tensor) -> Tensor:
-        value = mixed(model, inputs, labels)
-        return value + weight * hidden_loss(own[0], theirs[0], projection)
+    def together(model: nn.Module, inputs: Batch, labels: Tensor) -> Tensor:
+        value = loss(model, inputs, labels)
+        return value + weight * pair(inputs.get(MASK))
 
-    return loss
+    return together

@@ -10,11 +10,11 @@ al., *HAWQ*, 2019, arXiv:1905.03696, which estimates it).
 Use when a network of convolutions (static) or of matrix products, such as a transformer (dynamic), must be about 4x
 smaller and 2 to 3x faster without training; weight_only when matrix products must be yet smaller; fp16 and bf16 when
 nothing may be lost. Changes an ONNX graph into another: weights become signed, symmetric, one scale an output channel;
-activations unsigned, since S8S8 has no fast kernel on x86. Batch normalisation is folded first. The logits stay float.
-Convolutions are never quantized dynamically: that is 5 to 10 times slower than float. A dynamic range is that of the
-whole call, so a row's answer depends a little on the rows that are asked with it. `fp16` and `bf16` save no time on
-a processor without such kernels: ONNX Runtime then casts the weights to float32 when it loads the file. The fact
-`layers_computed_in` tells what it made of them on the machine that built the row.
+embedding tables likewise, one scale a column; activations unsigned, since S8S8 has no fast kernel on x86. Batch
+normalisation is folded first. The logits stay float. Convolutions are never quantized dynamically: that is 5 to 10
+times slower than float. A dynamic range is that of the whole call, so a row's answer depends a little on the rows that
+are asked with it. `fp16` and `bf16` save no time on a processor without such kernels: ONNX Runtime then casts the
+weights to float32 when it loads the file; the fact `layers_computed_in` tells what it made of them on this machine.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ ONLY_FOR = {
     "block_size": ("weight_only",),
     "symmetric": ("weight_only",),
     "arithmetic": ("weight_only",),
+    "embeddings": ("dynamic", "weight_only"),
     "keep_float": ("static", "dynamic", "weight_only"),
 }
 
@@ -79,6 +80,9 @@ class Params(Base):
     arithmetic: Literal["int8", "float32"] = Field(
         "int8", description="weight_only: int8 rounds activations inside the kernel and is up to 2x faster"
     )
+    embeddings: Literal["int8", "float"] = Field(
+        "int8", description="embedding tables on 8 bits too, one scale a column, or as they are"
+    )
     exclude: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="layers or nodes to leave in float, by name or pattern: [body.0.*, '*add*']"
     )
@@ -96,7 +100,7 @@ class Params(Base):
 
 def apply(parent: Graph, data: Data, params: Params) -> Outcome:
     """A quantized copy of `parent`. Raises TechniqueError when nothing in it can be quantized."""
-    from tasks.core import blockwise, half, int8, mixed, quantizer
+    from tasks.core import blockwise, half, int8, mixed, quantizer, tables
     from tasks.core.contract import Outcome
     from tasks.core.graph import plain
     from tasks.core.quiet import quiet
@@ -109,7 +113,12 @@ def apply(parent: Graph, data: Data, params: Params) -> Outcome:
         if params.scheme == "weight_only":
             how = params.model_dump(include={"bits", "block_size", "symmetric"})
             kept = {**blockwise.unfit(folded, **how), **kept}
-        make = quantizer.maker(Path(name), folded, data, **params.model_dump(exclude={"exclude", "keep_float"}))
+        not_for_maker = {"exclude", "keep_float", "embeddings"}
+        make = quantizer.maker(Path(name), folded, data, **params.model_dump(exclude=not_for_maker))
+        if params.scheme in tables.SCHEMES:
+            as_they_are = dict.fromkeys(tables.tables(folded), "embeddings: float")
+            kept = {**(tables.wasteful(folded) if params.embeddings == "int8" else as_they_are), **kept}
+            make = tables.too(make)
         if params.keep_float is not None:
             costs = cost_in_float(folded, data, params.keep_float.cost)
             val, budget = data.split("val"), params.keep_float.accuracy_drop

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,19 @@ def test_equal_data_are_equal_bytes(tmp_path: Path) -> None:
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file())
     assert len(files) == 13
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+
+
+def test_files_beside_the_arrays_are_written_and_read_back(tmp_path: Path) -> None:
+    data = replace(data_of(), files={"tokenizer.json": b"{}\xff"})
+    write_data(tmp_path, data)
+    assert (tmp_path / "tokenizer.json").read_bytes() == b"{}\xff"
+    assert read_data(tmp_path).files == data.files
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: cannot be read"):
+        read_data(tmp_path)
+    for name in ("data.json", "../outside", "train"):
+        with pytest.raises(AssertionError, match="plain file name"):
+            write_data(tmp_path, replace(data, files={name: b""}))
 
 
 def test_no_more_than_a_block_is_held_in_memory(tmp_path: Path) -> None:

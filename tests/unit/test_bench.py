@@ -11,6 +11,7 @@ import pytest
 from tasks import bench
 from tasks.core import artifact
 from tasks.core.results import Bench
+from tasks.evidence import timing
 from tasks.evidence.machine import cpu_model
 from tests.unit import fake_project as fake
 
@@ -18,7 +19,7 @@ from tests.unit import fake_project as fake
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "WARM_UP_MS", 0.1)
+    monkeypatch.setattr(timing, "WARM_UP_MS", 0.1)
     fake.make_project()
     bench.run(fake.settings())
     return artifact.read_json(artifact.BENCH, Bench)
@@ -30,7 +31,7 @@ def test_every_variant_at_every_point(written: Bench) -> None:
         assert [(t.threads, t.batch) for t in timings] == [(1, 1), (1, 4)]
         for t in timings:
             assert 0 < t.p50_ms <= t.p95_ms <= t.p99_ms
-            assert t.calls >= 5 * bench.CALLS_MIN
+            assert t.calls >= 5 * timing.CALLS_MIN
             assert t.rows_per_s > 0
             assert t.ratio.low <= t.ratio.value <= t.ratio.high
 
@@ -47,12 +48,12 @@ def test_machine_is_on_record(written: Bench) -> None:
 
 
 def test_rounds_are_interleaved_shuffled_and_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "WARM_UP_MS", 0.0)
+    monkeypatch.setattr(timing, "WARM_UP_MS", 0.0)
 
     def turns(seed: int) -> list[str]:
         said: list[str] = []
-        bench.measure({name: lambda name=name: said.append(name) for name in "abcd"}, 6, 0.0, seed)
-        visits = said[:: bench.CALLS_MIN][4:]  # the first four are the warm-up
+        timing.measure({name: lambda name=name: said.append(name) for name in "abcd"}, 6, 0.0, seed)
+        visits = said[:: timing.CALLS_MIN][4:]  # the first four are the warm-up
         return visits
 
     first = turns(1)
@@ -74,7 +75,7 @@ def test_ratio_is_the_median_over_rounds_and_drift_cancels() -> None:
 
 def test_collector_is_off_while_timing_and_on_again_after_a_fault() -> None:
     assert gc.isenabled()
-    with pytest.raises(RuntimeError), bench.no_garbage_collection():
+    with pytest.raises(RuntimeError), timing.no_garbage_collection():
         assert not gc.isenabled()
         raise RuntimeError
     assert gc.isenabled()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tasks.core import matching, pairing
 from tasks.core.errors import TechniqueError
 from tasks.techniques import distill
 from tests.unit import tiny
@@ -33,13 +34,13 @@ def test_hidden_loss_is_half_the_mean_square_of_the_projected_difference() -> No
     projection = nn.Conv2d(3, 5, 1)
     w, b = projection.weight.detach().numpy()[:, :, 0, 0], projection.bias.detach().numpy()  # type: ignore[union-attr]
     projected = np.einsum("ts,nshw->nthw", w, student) + b[None, :, None, None]
-    found = distill.hidden_loss(torch.tensor(student), torch.tensor(teacher), projection)
+    found = matching.hidden_loss(torch.tensor(student), torch.tensor(teacher), projection)
     assert found.item() == pytest.approx(0.5 * np.mean((projected - teacher) ** 2), rel=1e-5)
 
 
 def test_hidden_loss_is_zero_when_the_projection_makes_them_equal() -> None:
     features = torch.randn(4, 3)
-    assert distill.hidden_loss(features, features, nn.Identity()).item() == 0
+    assert matching.hidden_loss(features, features, nn.Identity()).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -47,14 +48,14 @@ def test_hidden_loss_is_zero_when_the_projection_makes_them_equal() -> None:
     [((2, 3, 4, 4), (2, 8, 4, 4), nn.Conv2d), ((2, 3), (2, 8), nn.Linear), ((2, 7, 3), (2, 7, 8), nn.Linear)],
 )
 def test_projection_maps_features_alone(student: tuple[int, ...], teacher: tuple[int, ...], kind: type) -> None:
-    projection = distill.projection_for(torch.zeros(student), torch.zeros(teacher))
+    projection = pairing.projection_for(torch.zeros(student), torch.zeros(teacher))
     assert isinstance(projection, kind) and projection(torch.zeros(student)).shape == teacher
 
 
 @pytest.mark.parametrize("teacher", [(2, 8, 2, 2), (2, 8), (2, 8, 4)])
 def test_layers_of_another_resolution_cannot_be_matched(teacher: tuple[int, ...]) -> None:
     with pytest.raises(TechniqueError, match="same resolution"):
-        distill.projection_for(torch.zeros(2, 3, 4, 4), torch.zeros(teacher))
+        pairing.projection_for(torch.zeros(2, 3, 4, 4), torch.zeros(teacher))
 
 
 def test_matching_pulls_the_student_s_features_to_the_teacher_s() -> None:
@@ -64,7 +65,7 @@ def test_matching_pulls_the_student_s_features_to_the_teacher_s() -> None:
     def unexplained(student: nn.Module) -> float:
         seen = []
         for module in (student, teacher.module):
-            with distill.watching(module, "2", "network") as out, torch.no_grad():
+            with matching.watching(module, "2", "network") as out, torch.no_grad():
                 module(*tiny.inputs(data))
                 seen.append(out[0].permute(0, 2, 3, 1).flatten(0, 2).numpy())
         x = np.c_[seen[0], np.ones(len(seen[0]))]
@@ -81,3 +82,24 @@ def test_matching_pulls_the_student_s_features_to_the_teacher_s() -> None:
 def test_an_unknown_layer_is_named_with_the_nearest() -> None:
     with pytest.raises(TechniqueError, match=r"no layer '0\.00' in the student.*did you mean '0\.0'"):
         distilled(hidden={"student": "0.00", "teacher": "0.0"})
+
+
+def test_several_pairs_and_attention_maps_are_matched_at_once() -> None:
+    """The student looks where the teacher looks, and only the projection of `features` was a helper."""
+    data, teacher = tiny.pictures(), tiny.trained()
+
+    def apart(student: nn.Module) -> float:
+        with (
+            matching.watching(student, "2", "student") as own,
+            matching.watching(teacher.module, "2", "teacher") as theirs,
+            torch.no_grad(),
+        ):
+            for module in (student, teacher.module):
+                module(*tiny.inputs(data))
+            return matching.map_loss(own[0], theirs[0]).item()
+
+    pairs = (
+        {"student": "2", "teacher": "2", "match": "map", "weight": 5.0},
+        {"student": "0", "teacher": "0", "weight": 0.1},
+    )
+    assert apart(distilled(epochs=4, hidden=pairs).model.module) < 0.7 * apart(distilled(epochs=4).model.module)

@@ -19,6 +19,7 @@ NAMES = sorted(p.parent.name for p in (ROOT / "params/examples").glob("*/plan.ya
 @pytest.fixture(autouse=True)
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.setenv("STILLROOM_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -15,15 +15,17 @@ from tasks.core.errors import TechniqueError
 from tasks.core.shape import count_parameters
 from tasks.models import mlp, none, resnet, resnet9, small_cnn
 
-ELSEWHERE = {"none", "timm", "torchvision"}
-"""Which build nothing by themselves: tested apart."""
+ELSEWHERE = {"none", "timm", "torchvision", "bert", "huggingface"}
+"""Which build nothing by themselves, or are for texts: tested apart."""
 HERE = sorted({m.name for m in pkgutil.iter_modules(tasks.models.__path__)} - ELSEWHERE)
+
+MUST: dict[str, dict[str, object]] = {"ensemble": {"members": [{"arch": "mlp"}, {"arch": "small_cnn", "width": 4}]}}
 
 
 @pytest.mark.parametrize("arch", HERE)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 5, 9), (1, 1, 1)])
 def test_gives_logits_for_any_picture(arch: str, shape: tuple[int, ...]) -> None:
-    module = import_module(f"tasks.models.{arch}").build(shape=shape, classes=7).eval()
+    module = import_module(f"tasks.models.{arch}").build(shape=shape, classes=7, **MUST.get(arch, {})).eval()
     assert module(torch.zeros(2, *shape)).shape == (2, 7)
 
 

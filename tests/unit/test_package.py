@@ -61,6 +61,16 @@ def test_the_folder_holds_both_models_and_a_manifest_over_everything_else() -> N
     assert manifest.files["treatment.onnx"] == digest(Path("artifacts/student_int8/model.onnx"))
 
 
+def test_a_tokenizer_travels_with_the_package() -> None:
+    about = json.loads((artifact.DATA / "data.json").read_text())
+    (artifact.DATA / "data.json").write_text(json.dumps(about | {"files": ["tokenizer.json"]}))
+    (artifact.DATA / "tokenizer.json").write_bytes(b"{}")
+    package.run(fake_project.settings())
+    assert (artifact.PACKAGE / "tokenizer.json").read_bytes() == b"{}"
+    manifest = artifact.read_json(artifact.PACKAGE / "manifest.json", PackageManifest)
+    assert manifest.files["tokenizer.json"] == hashlib.sha256(b"{}").hexdigest()
+
+
 def test_serving_reads_it() -> None:
     package.run(fake_project.settings())
     read = served.read(artifact.PACKAGE)

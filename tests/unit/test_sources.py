@@ -15,7 +15,7 @@ from PIL import Image
 
 from tasks.core.contract import Data
 from tasks.core.errors import DataError
-from tasks.sources import digits, image_folder, npz, parquet_images
+from tasks.sources import csv, digits, image_folder, npz, parquet_images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 5, 7), np.uint8)
@@ -327,7 +327,7 @@ def test_folder_faults_are_named(tmp_path: Path, fault: str) -> None:
         image_folder.load(path=str(tmp_path / "gone"))
 
 
-@pytest.mark.parametrize("source", [digits, npz, parquet_images, image_folder])
+@pytest.mark.parametrize("source", [digits, npz, parquet_images, image_folder, csv])
 def test_the_plan_can_read_every_signature(source: ModuleType) -> None:
     from inspect import Parameter, signature
     from typing import get_type_hints

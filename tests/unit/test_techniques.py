@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,8 +47,10 @@ CASES = {
         {**FIT, "student": tiny.CNN, "hidden": {"student": "0", "teacher": "nowhere"}},
         "no layer 'nowhere'",
     ),
+    "binarize": Case({"recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
     "cluster": Case({"clusters": 16, "recover": FIT}, {"clusters": 4096}, "no tensor has more than"),
     "early_exit": Case({**FIT, "accuracy_budget": 0.9}, {**FIT, "exits": ["nowhere"]}, "no layer 'nowhere'"),
+    "ensemble": Case({**FIT, "members": 2}, {**FIT, "members": 1}, "found 1 members"),
     "factorize": Case(
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),
@@ -57,6 +60,10 @@ CASES = {
     "qat": Case({**FIT, "lr": 0.002}, {**FIT, "exclude": ["nowhere"]}, "matches no layer"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
     "scale": Case({**FIT, "ratio": 0.5}, {**FIT, "at_most": 10}, "no small_cnn fits macs 10"),
+    "slim": Case(
+        {**FIT, "widths": [0.5, 1.0], "kernels": [1]}, {**FIT, "widths": [1.0], "depths": [0.5, 1.0]}, "can be skipped"
+    ),
+    "subnet": Case({"macs_ratio": 0.5, "trials": 6}, {"size_kb": 0.1}, "the smallest sub-network has"),
     "sparsify": Case({"sparsity": 0.8, "recover": FIT}, {"exclude": ["nowhere"]}, "no layer 'nowhere'"),
 }
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
@@ -78,7 +85,17 @@ RESIDUAL = ("ode_blocks",)
 """Techniques that need a parent with residual units."""
 
 
+@lru_cache
+def slimmed() -> Network:
+    """What `subnet` starts from."""
+    model = applied("slim").model
+    assert isinstance(model, Network)
+    return model
+
+
 def parent_of(name: str) -> Network | Graph | None:
+    if name == "subnet":
+        return copy.deepcopy(slimmed())
     if name in RESIDUAL:
         return tiny.trained("residual")
     takes = import_module(f"tasks.techniques.{name}").TAKES

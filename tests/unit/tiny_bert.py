@@ -30,7 +30,7 @@ class Classifier(nn.Module):
         return out
 
 
-def build(*, shape: tuple[int, ...], classes: int, kind: str = "bert") -> nn.Module:
+def build(*, shape: tuple[int, ...], classes: int, vocab: int, kind: str = "bert") -> nn.Module:
     """Untrained, with weights large enough for the parts to matter."""
     from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 

@@ -57,13 +57,13 @@ def test_a_row_may_be_chw_hw_or_a_picture_and_all_are_the_same() -> None:
     rows = [PIXELS[None].tolist(), PIXELS.tolist(), picture_row(file_of(PIXELS))]
     asked = ask({"inputs": rows, "user_id": "u1"})
     assert asked.user_id == "u1"
-    assert asked.rows.dtype == np.uint8
-    assert np.array_equal(asked.rows, np.stack([PIXELS[None]] * 3))
+    assert asked.inputs["images"].dtype == np.uint8
+    assert np.array_equal(asked.inputs["images"], np.stack([PIXELS[None]] * 3))
     assert ask({"inputs": [rows[0]]}).user_id is None
 
 
 def test_whole_numbers_may_be_written_as_floats() -> None:
-    assert np.array_equal(ask({"inputs": [PIXELS.astype(float).tolist()]}).rows[0, 0], PIXELS)
+    assert np.array_equal(ask({"inputs": [PIXELS.astype(float).tolist()]}).inputs["images"][0, 0], PIXELS)
 
 
 @pytest.mark.parametrize("preprocess", [GREY, RGB])
@@ -73,19 +73,19 @@ def test_a_picture_becomes_what_training_made_of_it(preprocess: Preprocess, mode
     pixels = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     out = BytesIO()
     Image.fromarray(pixels).convert(mode).save(out, "PNG")
-    got = ask({"inputs": [picture_row(out.getvalue())]}, preprocess).rows[0]
+    got = ask({"inputs": [picture_row(out.getvalue())]}, preprocess).inputs["images"][0]
     assert np.array_equal(got, decode(out.getvalue(), "x", Form(preprocess.channels, 8, 8, resize=True)))
 
 
 def test_jpeg_and_data_urls_are_taken() -> None:
     content = file_of(PIXELS, "JPEG")
     url = "data:image/jpeg;base64," + base64.b64encode(content).decode()
-    assert ask({"inputs": [{"image_base64": url}]}).rows.shape == (1, 1, 8, 8)
+    assert ask({"inputs": [{"image_base64": url}]}).inputs["images"].shape == (1, 1, 8, 8)
 
 
 def test_arrays_of_any_number_type() -> None:
-    assert ask({"inputs": [[1, 2.5, -3, 4e30]]}, array_of("float32")).rows.dtype == np.float32
-    assert ask({"inputs": [[1, 2, -3, 4]]}, array_of("int64")).rows.dtype == np.int64
+    assert ask({"inputs": [[1, 2.5, -3, 4e30]]}, array_of("float32")).inputs["features"].dtype == np.float32
+    assert ask({"inputs": [[1, 2, -3, 4]]}, array_of("int64")).inputs["features"].dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_small_file_that_unpacks_into_a_large_picture_is_refused(monkeypatch: 
 def test_many_pictures_that_unpack_into_too_much_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "PIXELS_MAX_TOGETHER", 4000)
     row = picture_row(file_of(np.zeros((40, 40), np.uint8)))
-    assert len(ask({"inputs": [row] * 2}).rows) == 2
+    assert len(ask({"inputs": [row] * 2}).inputs["images"]) == 2
     assert "inputs[2].image_base64: too many pixels with those before it" in refusal({"inputs": [row] * 3})
 
 
@@ -165,7 +165,7 @@ def test_true_among_the_numbers_is_no_pixel(flat: bool) -> None:
     image[0][2][5] = True
     fault = f"422 inputs[0]{'' if flat else '[0]'}[2][5]: is true or false"
     assert refusal({"inputs": [image[0] if flat else image]}).startswith(fault)
-    assert len(ask({"inputs": [PIXELS.tolist()], "user_id": "true"}).rows) == 1
+    assert len(ask({"inputs": [PIXELS.tolist()], "user_id": "true"}).inputs["images"]) == 1
 
 
 def test_damaged_pictures_are_refused_and_never_a_fault_of_ours() -> None:
@@ -187,6 +187,6 @@ def test_the_example_of_the_documentation_is_answered(tmp_path: Path) -> None:
     from tests.made_package import make
 
     package = read_package(make(tmp_path / "p"))
-    assert ask(example(package)).rows.shape == (1, 1, 8, 8)
+    assert ask(example(package)).inputs["images"].shape == (1, 1, 8, 8)
     shown = document(package)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert shown == example(package)

@@ -1,0 +1,59 @@
+"""What a sub-network costs, in the unit of a budget: a share of the whole network's latency or work, or kilobytes.
+
+Latency is measured; work is counted; size is an upper bound that comes within a few hundred bytes of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from tasks.core.contract import Data, Network
+from tasks.core.export import export, session
+from tasks.core.extract import cut_out
+from tasks.core.shape import count_macs, example, spec_of
+from tasks.core.supernet import Config, Space
+from tasks.evidence.race import latency_ratio
+
+Cost = Callable[[Config], float]
+ROUNDS, ROUNDS_TO_CONFIRM = 15, 60
+
+
+def cost_functions(budget: str, network: Network, data: Data, space: Space, batch: int) -> tuple[Cost, Cost]:
+    """A function from a sub-network to its cost in the unit of `budget`, and one that takes longer to be surer."""
+    if budget == "latency_ratio":
+        return _latency(network, data, space, batch, ROUNDS), _latency(network, data, space, batch, ROUNDS_TO_CONFIRM)
+    counted = {"macs_ratio": _macs, "size_kb": _size}[budget](network, data, space)
+    return counted, counted
+
+
+def _macs(network: Network, data: Data, space: Space) -> Cost:
+    inputs = example(spec_of(data), 1)
+    whole = count_macs(network.module, inputs)
+    return lambda config: count_macs(cut_out(network, space, config).module, inputs) / whole
+
+
+def _size(network: Network, data: Data, space: Space) -> Cost:
+    # What the file holds beside the weights of layers (nodes, names, folded norms) only shrinks with the network.
+    rest = len(export(network, data).SerializeToString()) - weight_bytes(network.module)
+    return lambda config: (rest + weight_bytes(cut_out(network, space, config).module)) / 1000
+
+
+def weight_bytes(module: nn.Module) -> int:
+    """Bytes of the float32 weights and biases of the Conv2d and Linear layers; norms are folded into them on export."""
+    layers = [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return 4 * sum(p.numel() for layer in layers for p in layer.parameters(recurse=False))
+
+
+def _latency(network: Network, data: Data, space: Space, batch: int, rounds: int) -> Cost:
+    whole, val, seed = session(export(network, data)), data.split("val"), torch.initial_seed()
+
+    def cost(config: Config) -> float:
+        if config == space.greatest():
+            return 1.0
+        part = session(export(cut_out(network, space, config), data))
+        return latency_ratio(part, whole, val, batch=batch, rounds=rounds, seed=seed)
+
+    return cost

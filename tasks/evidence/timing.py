@@ -1,0 +1,85 @@
+"""Timing several models so that each meets the same machine: in one process, in turns, in shuffled order.
+
+*Use when* a latency is to be compared with another. Slow drift of the machine (load, clock) cancels in the ratio of two
+medians of the same round.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+from math import ceil
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.core.contract import Split
+from tasks.evidence.session import OUTPUT, feed_names
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Array = np.ndarray[Any, Any]
+Call = Callable[[], object]
+Center = Callable[[Array], Any]
+CALLS_MIN = 3  # a visit, so that its median is not one call
+FEEDS = 8  # different batches that are taken in turn, or more,
+ROWS = 256  # until they hold so many rows
+WARM_UP_MS = 50.0
+
+
+def caller(session: InferenceSession, split: Split, batch: int) -> Call:
+    """A function that runs the model once on the next of some batches of real rows (reused when there are few)."""
+    feeds = []
+    for k in range(max(FEEDS, ceil(ROWS / batch))):
+        index = np.arange(k * batch, (k + 1) * batch) % len(split)
+        feeds.append({name: np.ascontiguousarray(split.inputs[name][index]) for name in feed_names(session, split)})
+    turn = cycle(feeds)
+    return lambda: session.run([OUTPUT], next(turn))
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Keep the collector from stopping a timed call."""
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def measure(calls: dict[str, Call], rounds: int, round_ms: float, seed: int) -> dict[str, list[Array]]:
+    """For every name a list of `rounds` arrays: the milliseconds of each call within that round."""
+    order, shuffle = list(calls), random.Random(seed)
+    taken: dict[str, list[Array]] = {name: [] for name in calls}
+    with no_garbage_collection():
+        for call in calls.values():
+            visit(call, WARM_UP_MS)
+        for _ in range(rounds):
+            shuffle.shuffle(order)
+            for name in order:
+                taken[name].append(visit(calls[name], round_ms))
+    return taken
+
+
+def visit(call: Call, for_ms: float) -> Array:
+    """Call again and again for `for_ms`, at least `CALLS_MIN` times; the milliseconds of each call."""
+    times: list[int] = []
+    end = perf_counter_ns() + int(for_ms * 1e6)
+    while len(times) < CALLS_MIN or perf_counter_ns() < end:
+        start = perf_counter_ns()
+        call()
+        times.append(perf_counter_ns() - start)
+    return np.array(times) / 1e6
+
+
+def round_ratios(mine: list[Array], reference: list[Array], center: Center = np.median) -> Array:
+    """(rounds,) the `center` of each round over the reference's of the same round."""
+    return np.array([center(own) / center(theirs) for own, theirs in zip(mine, reference, strict=True)])

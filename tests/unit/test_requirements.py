@@ -1,0 +1,24 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.deploy.requirements import requirements
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("kind", ["image", "array", "text"])
+def test_the_bounds_are_those_of_the_project_and_each_kind_has_its_own(kind: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    known = {*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)}
+    found = requirements(kind).splitlines()
+    assert found == sorted(set(found)) and set(found) <= known
+    assert any(line.startswith("tokenizers") for line in found) == (kind == "text")
+    assert not any(line.startswith(("torch", "mlflow", "dvc", "prefect")) for line in found)
+
+
+def test_the_bento_installs_what_the_package_lists() -> None:
+    python = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]
+    assert python == {"lock_packages": False, "requirements_txt": "results/package/requirements.txt"}

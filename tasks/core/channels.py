@@ -72,5 +72,5 @@ def output_layer(module: nn.Module, inputs: tuple[Tensor, ...]) -> str:
     for hook in hooks:
         hook.remove()
     if not ran:
-        raise TechniqueError("prune: the network has no Conv2d or Linear layer")
+        raise TechniqueError("the network has no Conv2d or Linear layer: it has no channels to cut")
     return ran[-1]

@@ -115,6 +115,7 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
             if best.keep(epoch, value):
                 break
     best.restore()
+    module.zero_grad(set_to_none=True)  # a gradient that stays behind is in the way of pruning and of exporting
     bring_back(module.eval())
     kept = best.value if params.patience is not None else value
     return {"epochs_trained": epoch, "val_accuracy": round(kept, 6)}

@@ -12,7 +12,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from tasks.core.changes import SIZES
-from tasks.core.errors import TechniqueError
+from tasks.core.channels import output_layer
 
 Places = dict[str, tuple[list[int], list[int]]]
 """{layer: (indices along an axis, and for each the channel of the group that it belongs to)}."""
@@ -64,20 +64,6 @@ def _cannot_cut(layer: nn.Module, name: str | None) -> str:
 def depthwise(layer: nn.Module) -> bool:
     """A convolution with one input for each output."""
     return isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels == layer.out_channels > 1
-
-
-def output_layer(module: nn.Module, inputs: tuple[Tensor, ...]) -> str:
-    """The name of the last Conv2d or Linear layer to run: the one that gives the logits."""
-    ran: list[str] = []
-    layers = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [m.register_forward_hook(lambda *_, name=name: ran.append(name)) for name, m in layers]
-    with torch.no_grad():
-        module(*inputs)
-    for hook in hooks:
-        hook.remove()
-    if not ran:
-        raise TechniqueError("the network has no Conv2d or Linear layer: it has no channels to cut")
-    return ran[-1]
 
 
 def sort_channels(module: nn.Module, groups: tuple[Group, ...]) -> None:

@@ -18,6 +18,7 @@ from tasks.core.contract import Network
 from tasks.core.elastic import kernel, skip, slim
 from tasks.core.errors import TechniqueError
 from tasks.core.factors import factorize
+from tasks.core.ode import ode
 
 Change = Mapping[str, JsonValue]
 
@@ -91,6 +92,7 @@ CHANGES: dict[str, Callable[[nn.Module, Change], None]] = {
     "heads": set_heads,
     "kernel": kernel,
     "member": member_change,
+    "ode": ode,
     "resize": resize,
     "skip": skip,
     "slim": slim,

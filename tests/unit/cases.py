@@ -44,6 +44,7 @@ CASES = {
         {"ratio": 0.5, "round_to": 1, "recover": FIT}, {"ratio": 0.99, "round_to": 1}, "saves no parameters in any"
     ),
     "lottery": Case({**FIT, "sparsity": 0.8, "rounds": 2}, {**FIT, "sparsity": 0.8, "exclude": ["x"]}, "no layer 'x'"),
+    "ode_blocks": Case(FIT, {**FIT, "exclude": ["nowhere"]}, "'nowhere' fits no unit"),
     "prune": Case({"ratio": 0.5, "round_to": 4, "recover": FIT}, {"ratio": 0.1, "round_to": 8}, "removes no channel"),
     "qat": Case({**FIT, "lr": 0.002}, {**FIT, "exclude": ["nowhere"]}, "matches no layer"),
     "quantize": Case({}, {"scheme": "dynamic"}, "with constant weights"),
@@ -78,6 +79,8 @@ def parent_of(name: str) -> Network | Graph | None:
     """What the technique takes; a fresh copy."""
     if name == "subnet":
         return copy.deepcopy(slimmed())
+    if name == "ode_blocks":  # needs residual units
+        return tiny.trained("residual")
     takes = import_module(f"tasks.techniques.{name}").TAKES
     return {"torch": tiny.trained, "onnx": lambda: Graph(tiny.exported()), "data": lambda: None}[takes]()
 
@@ -91,6 +94,7 @@ def pinned(params: dict[str, Any]) -> dict[str, Any]:
 def applied(name: str, parent: Network | Graph | None = None, data: Data | None = None, **params: Any) -> Outcome:
     """The outcome of a technique on a parent and data, or on the tiny ones, with its case's parameters or others."""
     technique = import_module(f"tasks.techniques.{name}")
-    torch.manual_seed(5)
+    parent = parent or parent_of(name)
+    torch.manual_seed(5)  # after the parent, which may be trained just now
     settings = technique.Params(**pinned(params or CASES[name].params))
-    return technique.apply(parent or parent_of(name), data or tiny.pictures(), settings)
+    return technique.apply(parent, data or tiny.pictures(), settings)

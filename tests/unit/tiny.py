@@ -44,13 +44,14 @@ def _data(name: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], classes: 
 
 
 CNN = {"arch": "small_cnn", "width": 8}
+RESIDUAL = {"arch": "resnet", "depth": 14, "width": 4}
 MLP = {"arch": "mlp", "hidden": [32, 16]}
 
 
 @lru_cache
 def _trained(kind: str) -> Network:
     torch.manual_seed(0)
-    data, block = (pictures(), CNN) if kind == "pictures" else (numbers(), MLP)
+    data, block = (numbers(), MLP) if kind == "numbers" else (pictures(), RESIDUAL if kind == "residual" else CNN)
     outcome = train.apply(build_like(block, data), data, train.Params(epochs=12, lr=0.05, batch=32))
     assert isinstance(outcome.model, Network)
     return outcome.model
@@ -62,7 +63,7 @@ def _exported(kind: str) -> onnx.ModelProto:
 
 
 def trained(kind: str = "pictures") -> Network:
-    """A small_cnn (or, for `numbers`, an mlp) that has learnt; a fresh copy."""
+    """A small_cnn (for `numbers` an mlp, for `residual` a resnet) that has learnt; a fresh copy."""
     return copy.deepcopy(_trained(kind))
 
 

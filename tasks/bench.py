@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tasks.core import artifact
-from tasks.core.arrays import read_data
+from tasks.core.dataset import read_data
 from tasks.core.graph import has_branches
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for

@@ -17,8 +17,8 @@ import onnx
 import torch
 
 from tasks.core import artifact, checkpoint, distributed
-from tasks.core.arrays import read_data
 from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
+from tasks.core.dataset import read_data
 from tasks.core.export import export, parity
 from tasks.core.recipe import warnings_of
 from tasks.core.seed import seed_for

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tasks.core import artifact
-from tasks.core.arrays import read_data
 from tasks.core.contract import Data, Split
+from tasks.core.dataset import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation, Quality
 from tasks.evidence import stats

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core import artifact
-from tasks.core.arrays import read_data
+from tasks.core.dataset import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
 from tasks.deploy import bentocloud, kubernetes

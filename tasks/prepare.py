@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from tasks import validate
-from tasks.core.arrays import SPLITS, pick, write_data
+from tasks.core.arrays import pick
 from tasks.core.artifact import DATA, write_json
-from tasks.core.contract import TEXT_INPUTS, TOKENIZER, Data, Split
+from tasks.core.contract import Data, Split
+from tasks.core.dataset import SPLITS, write_data
 from tasks.core.errors import DataError
+from tasks.core.preprocess import TEXT_INPUTS, TOKENIZER
 from tasks.core.seed import seed_for
 from tasks.intake.facts import RowFacts, row_facts
 from tasks.intake.labels import class_ids

@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.core.arrays import SPLITS
 from tasks.core.contract import Data
+from tasks.core.dataset import SPLITS
 from tasks.core.quiet import quiet
 from tasks.intake.facts import RowFacts, shape_text
 from tasks.intake.row_table import in_brackets, percent, places, row_table, some

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tasks.core.artifact import read_json, write_json
 from tasks.core.changes import CHANGES, apply_changes
-from tasks.core.contract import Data, Frozen, Network
+from tasks.core.contract import Data, Network
 from tasks.core.errors import ArtifactError, nearest
+from tasks.core.frozen import Frozen
 from tasks.core.shape import Spec, construct, spec_of
 
 MODEL = "model.json"

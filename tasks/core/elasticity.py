@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from tasks.core.contract import Data, Frozen, Network
+from tasks.core.contract import Data, Network
 from tasks.core.errors import TechniqueError
+from tasks.core.frozen import Frozen
 from tasks.core.shape import example, spec_of
 from tasks.core.supernet import Choices, Space, space_of
 

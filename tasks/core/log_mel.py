@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.core.contract import Sound
 from tasks.core.layers import Normalized
+from tasks.core.preprocess import Sound
 
 Array = np.ndarray[Any, Any]
 FRONT = "log_mel_"

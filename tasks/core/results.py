@@ -5,7 +5,7 @@ Sizes are bytes, times are milliseconds, shares and accuracies are fractions of 
 
 from pydantic import Field
 
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 
 
 class Interval(Frozen):

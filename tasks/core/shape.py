@@ -11,10 +11,12 @@ import torch
 from pydantic_core import to_jsonable_python
 from torch import Tensor, nn
 
-from tasks.core.contract import Data, Frozen, Network, Sound
+from tasks.core.contract import Data, Network
 from tasks.core.errors import TechniqueError
+from tasks.core.frozen import Frozen
 from tasks.core.layers import Normalized
 from tasks.core.log_mel import LogMel
+from tasks.core.preprocess import Sound
 
 
 class Spec(Frozen):

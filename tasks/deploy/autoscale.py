@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field
 
-from tasks.core.contract import Frozen
 from tasks.core.errors import PlanError
+from tasks.core.frozen import Frozen
 
 NAME = "stillroom"
 

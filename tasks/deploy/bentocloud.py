@@ -6,7 +6,7 @@ from typing import Literal
 
 import yaml
 
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 from tasks.deploy.autoscale import NAME, Resources, Sizing, check, dump
 
 NOTE = "# bentoml deploy -f bentocloud.yaml, after `bentoml build` and `bentoml push stillroom:latest`.\n"

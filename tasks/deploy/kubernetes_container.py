@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 from tasks.deploy.autoscale import NAME, Resources, Sizing
 
 PORT = 3000  # where a bento's container listens

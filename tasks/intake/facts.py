@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.arrays import batches, block_rows
+from tasks.core.arrays import batches
 from tasks.core.contract import Split
+from tasks.core.dataset import block_rows
 
 Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.contract import Data, Preprocess, Rows, Split
+from tasks.core.contract import Data, Rows, Split
 from tasks.core.errors import DataError, nearest
+from tasks.core.preprocess import Preprocess
 from tasks.intake.labels import class_count, class_ids
 
 if TYPE_CHECKING:

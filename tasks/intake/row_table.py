@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.core.arrays import SPLITS
 from tasks.core.contract import Data
+from tasks.core.dataset import SPLITS
 from tasks.intake.facts import RowFacts
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.core.contract import TOKENIZER
 from tasks.core.errors import DataError
 from tasks.core.hub import checkpoint_folder
+from tasks.core.preprocess import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 
 
 class Rule(Frozen):

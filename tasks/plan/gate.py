@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tasks.core.contract import Frozen
 from tasks.core.errors import PlanError
+from tasks.core.frozen import Frozen
 from tasks.plan.blocks import check_data, check_model
 from tasks.plan.explain import checked
 from tasks.plan.places import fill_in

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal, get_args, get_type_hints
 from pydantic import create_model
 from pydantic.errors import PydanticUserError
 
-from tasks.core.contract import Form, Frozen, Params, Start
+from tasks.core.contract import Form, Params, Start
 from tasks.core.errors import PlanError, nearest
+from tasks.core.frozen import Frozen
 
 Kind = Literal["techniques", "models", "sources"]
 MUST_HAVE: Final[dict[Kind, tuple[str, ...]]] = {

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from tasks.core.contract import Frozen, Params
+from tasks.core.contract import Params
+from tasks.core.frozen import Frozen
 from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
 
 __all__ = [

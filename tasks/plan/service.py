@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 from tasks.plan.clock import Cron, TimeZone
 
 Share = Annotated[float, Field(ge=0, le=1)]

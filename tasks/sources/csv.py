@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
+from tasks.core.preprocess import Preprocess
 from tasks.intake.split_names import SPLIT_OF, splits_by_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ Shapes: images (1797, 1, 8, 8) uint8, the 17 grey levels 0..16 spread over 0..25
 
 from __future__ import annotations
 
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
+from tasks.core.preprocess import Preprocess
 
 
 def load() -> Data:

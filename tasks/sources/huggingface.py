@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tasks.core.arrays import Decoded
-from tasks.core.contract import TEXT_INPUTS, TOKENIZER, Data, Preprocess, Rows
+from tasks.core.contract import Data, Rows
 from tasks.core.errors import DataError
+from tasks.core.preprocess import TEXT_INPUTS, TOKENIZER, Preprocess
 from tasks.intake.pictures import Channels, Form, Size, decode, form_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from tasks.core.arrays import Decoded
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
+from tasks.core.preprocess import Preprocess
 from tasks.intake.class_folders import find
 from tasks.intake.pictures import SUFFIXES, Channels, Form, Size, decode, form_of
 

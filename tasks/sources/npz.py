@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from tasks.core.contract import Data, Preprocess, Rows, Split
+from tasks.core.contract import Data, Rows, Split
 from tasks.core.errors import DataError, nearest
+from tasks.core.preprocess import Preprocess
 from tasks.intake.labels import class_count, class_ids
 
 if TYPE_CHECKING:

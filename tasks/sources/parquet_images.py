@@ -16,8 +16,9 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.core.arrays import Decoded
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
+from tasks.core.preprocess import Preprocess
 from tasks.intake.parquet import ParquetTable, labels_of, split_tables
 from tasks.intake.pictures import Channels, Form, Size, decode, form_of
 

@@ -15,8 +15,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tasks.core.contract import TEXT_INPUTS, TOKENIZER, Data, Preprocess, Split
+from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
+from tasks.core.preprocess import TEXT_INPUTS, TOKENIZER, Preprocess
 from tasks.intake.parquet import ParquetTable, labels_of, split_tables
 
 TEXT_COLUMNS = ("sentence", "text")

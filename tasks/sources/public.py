@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
+from tasks.core.preprocess import Preprocess
 from tasks.intake.download import fetch
 from tasks.sources import npz, parquet_images
 

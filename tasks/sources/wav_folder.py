@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from tasks.core.arrays import Decoded
-from tasks.core.contract import Data, Preprocess, Sound, Split
+from tasks.core.contract import Data, Split
 from tasks.core.errors import DataError
+from tasks.core.preprocess import Preprocess, Sound
 from tasks.intake.class_folders import find
 from tasks.intake.sounds import RATE_MAX, RATE_MIN, SUFFIXES, decode
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from tasks.core.contract import Frozen, ModelChoice
+from tasks.core.contract import ModelChoice
+from tasks.core.frozen import Frozen
 from tasks.core.recipe import RecoverParams
 
 if TYPE_CHECKING:

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.core.contract import Frozen, Graph
+from tasks.core.contract import Graph
 from tasks.core.contract import Params as Base
 from tasks.core.errors import TechniqueError
+from tasks.core.frozen import Frozen
 
 if TYPE_CHECKING:
     import onnx

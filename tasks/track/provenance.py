@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field
 
 from tasks.core.artifact import read_json
-from tasks.core.contract import Frozen
+from tasks.core.frozen import Frozen
 
 RUN_RECORD = Path(".stillroom") / "run.json"
 LOCK = Path("dvc.lock")

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from tasks import prepare
-from tasks.core.arrays import pick, read_data
+from tasks.core.arrays import pick
 from tasks.core.artifact import DATA, read_json
-from tasks.core.contract import Data, Params, Preprocess, Split
+from tasks.core.contract import Data, Params, Split
+from tasks.core.dataset import read_data
 from tasks.core.errors import DataError
+from tasks.core.preprocess import Preprocess
 from tasks.intake.validation import Validation
 from tasks.plan.schema import (
     BenchBlock,

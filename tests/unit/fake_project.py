@@ -10,8 +10,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tasks.core import artifact
-from tasks.core.arrays import write_data
-from tasks.core.contract import Card, Data, Params, Preprocess, Split
+from tasks.core.contract import Card, Data, Params, Split
+from tasks.core.dataset import write_data
+from tasks.core.preprocess import Preprocess
 from tasks.intake.validation import Rule, Validation
 from tasks.plan.schema import (
     BenchBlock,

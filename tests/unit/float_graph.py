@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tasks.core.contract import Data, Graph, Preprocess, Split
+from tasks.core.contract import Data, Graph, Split
 from tasks.core.export import session
+from tasks.core.preprocess import Preprocess
 from tasks.techniques import quantize
 
 INPUTS, CLASSES = 40, 4

@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.core.arrays import BLOCK_BYTES, Decoded, Picked, batches, block_rows, pick, read_data, write_data
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.arrays import Decoded, Picked, batches, pick
+from tasks.core.contract import Data, Split
+from tasks.core.dataset import BLOCK_BYTES, block_rows, read_data, write_data
 from tasks.core.errors import ArtifactError
+from tasks.core.preprocess import Preprocess
 from tasks.intake.facts import row_facts
 
 ROWS = np.random.default_rng(0).integers(0, 256, (37, 3, 4, 5), np.uint8)

@@ -11,8 +11,8 @@ import pytest
 
 from tasks import build
 from tasks.core import artifact, checkpoint
-from tasks.core.arrays import write_data
 from tasks.core.contract import Card
+from tasks.core.dataset import write_data
 from tasks.core.errors import ArtifactError, TechniqueError
 from tasks.core.export import session
 from tasks.plan import Settings, Variant, plugin

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from tasks import evaluate
 from tasks.core import artifact
-from tasks.core.arrays import read_data
+from tasks.core.dataset import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation
 from tasks.evidence import stats

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from tasks.core import inverted
-from tasks.core.contract import Data, Graph, Network, Preprocess, Split
+from tasks.core.contract import Data, Graph, Network, Split
 from tasks.core.errors import TechniqueError
 from tasks.core.export import export, parity
+from tasks.core.preprocess import Preprocess
 from tasks.core.shape import body_of, build_like, count_macs, count_parameters, example, spec_of
 from tasks.models import efficientnet_lite, mobilenet_v2
 from tasks.techniques import load, prune, quantize

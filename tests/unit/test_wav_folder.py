@@ -11,10 +11,11 @@ import torch
 from scipy import signal
 from scipy.io import wavfile
 
-from tasks.core.contract import Data, Graph, Network, Preprocess, Sound, Split
+from tasks.core.contract import Data, Graph, Network, Split
 from tasks.core.errors import DataError
 from tasks.core.export import export, parity, relative_difference, session
 from tasks.core.log_mel import LogMel, mel_filters
+from tasks.core.preprocess import Preprocess, Sound
 from tasks.core.shape import body_of, build_like
 from tasks.sources import wav_folder
 from tasks.techniques import quantize, train

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import torch
 
-from tasks.core.contract import Data, Network, Preprocess, Split
+from tasks.core.contract import Data, Network, Split
 from tasks.core.export import export
+from tasks.core.preprocess import Preprocess
 from tasks.core.shape import build_like
 from tasks.techniques import train
 

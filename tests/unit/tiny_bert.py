@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.core.contract import Data, Network, Preprocess, Split
+from tasks.core.contract import Data, Network, Split
+from tasks.core.preprocess import Preprocess
 from tasks.core.shape import build_like
 
 TOKENS, LENGTH, WIDTH, HEADS, NEURONS, LAYERS = 30, 8, 32, 4, 48, 2

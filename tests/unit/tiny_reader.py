@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.core.contract import Data, Preprocess, Split
+from tasks.core.contract import Data, Split
+from tasks.core.preprocess import Preprocess
 
 
 class Reader(nn.Module):

@@ -10,7 +10,8 @@ import pytest
 TECHNIQUE = """
 from typing import Literal
 from pydantic import Field
-from tasks.core.contract import Frozen, ModelChoice, Params as Base
+from tasks.core.frozen import Frozen
+from tasks.core.contract import ModelChoice, Params as Base
 TAKES, GIVES = {takes!r}, {gives!r}
 class Recover(Frozen):
     epochs: int = Field(ge=1)

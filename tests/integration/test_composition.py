@@ -47,9 +47,11 @@ def refused(before: str, after: str) -> str | None:
     if after == "scale" and before in RESHAPED and before != "binarize":
         return r"is no plain|has no SCALES"
     # Nothing is left to do: all weights of a layer are of one size already, or of so few values.
-    return {("binarize", "sparsify"): "leaves no weight", ("cluster", "cluster"): "no tensor has more"}.get(
-        (before, after)
-    )
+    return {
+        ("binarize", "sparsify"): "leaves no weight",
+        ("cluster", "cluster"): "no tensor has more",
+        ("ode_blocks", "ode_blocks"): "no run of units is left",
+    }.get((before, after))
 
 
 @pytest.fixture(autouse=True)

@@ -37,17 +37,21 @@ FORMS = {
 # `load` takes another network's weights in place of its parent's; `subnet` goes with `slim`, see `refused`.
 TRAINABLE = [name for name, forms in FORMS.items() if forms == ("torch", "torch") and name != "load"]
 ENDS = [name for name, (takes, gives) in FORMS.items() if gives == "onnx" and takes != "data"]
-RESHAPED = ("binarize", "ensemble", "factorize", "ode_blocks", "prune", "slim", "subnet")
+RESHAPED = ("ensemble", "factorize", "ode_blocks", "prune", "slim", "subnet")
 
 
 def refused(before: str, after: str) -> str | None:
     """Why a technique must refuse the result of another, or None: it takes what it can from any other."""
     if after == "subnet" and before != "slim":
         return "must be a row of the technique slim"
-    if after == "scale" and before in RESHAPED and before != "binarize":
+    if after == "scale" and before in RESHAPED:
         return r"is no plain|has no SCALES"
-    # Nothing is left to do: all weights of a layer are of one size already, or of so few values.
+    # No stage of blocks: another architecture, several of them, or one as shallow as can be. Or nothing is left to do:
+    # all weights of a layer are of one size already, or of so few values, or all blocks are replaced.
     return {
+        ("distill", "ode_blocks"): "has no residual unit",
+        ("ensemble", "ode_blocks"): "only a chain of layers",
+        ("scale", "ode_blocks"): "no run of units is left",
         ("binarize", "sparsify"): "leaves no weight",
         ("cluster", "cluster"): "no tensor has more",
         ("ode_blocks", "ode_blocks"): "no run of units is left",

@@ -62,8 +62,9 @@ def chain(segments: Sequence[onnx.ModelProto], feeds: Sequence[str], prefix: str
     early, go_on, *carried = part.outputs
     gathered = [f"{name}_left" for name in carried]
     inner = chain(rest, gathered, f"{prefix}next/", f"{prefix}late")
+    moved = zip(carried, gathered, strict=True)
     then = [
-        *(helper.make_node("Compress", [x, go_on], [y], f"{y}_rows", axis=0) for x, y in zip(carried, gathered)),  # noqa: B905
+        *(helper.make_node("Compress", [x, go_on], [y], f"{y}_rows", axis=0) for x, y in moved),
         *inner.nodes,
         helper.make_node("NonZero", [go_on], [f"{prefix}at"], f"{prefix}nonzero"),
         helper.make_node("Transpose", [f"{prefix}at"], [f"{prefix}rows"], f"{prefix}transpose", perm=[1, 0]),

@@ -75,7 +75,7 @@ def test_a_chain_of_rows(settings: Settings) -> None:
     assert not list(Path("artifacts").glob(".*"))
     card = artifact.read_json(artifact.variant_folder("pruned50") / "card.json", Card)
     assert (card.variant, card.parent, card.technique, card.form) == ("pruned50", "baseline", "prune", "torch")
-    assert card.params == {"ratio": 0.5, "round_to": 4, "recover": None}
+    assert card.params == Params(ratio=0.5, round_to=4).model_dump(mode="json")
 
     data = tiny.pictures()
     reloaded = checkpoint.load(artifact.variant_folder("pruned50"), data)

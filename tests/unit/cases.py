@@ -28,6 +28,7 @@ class Case(NamedTuple):
 
 FIT = {"epochs": 1, "lr": 0.05, "batch": 32}
 CASES = {
+    "act": Case({**FIT, "ponder_cost": 2, "epsilon": 0.95}, {**FIT, "min_units": 3}, "no stage of 3 residual units"),
     "train": Case(FIT, {**FIT, "augment": ["flip"]}, "for pictures"),
     "load_onnx": Case({"path": "given.onnx"}, {"path": "given.onnx", "output": "nowhere"}, "no output 'nowhere'"),
     "load": Case({"path": "weights.safetensors"}, {"path": "nowhere.pt"}, "no such file"),
@@ -79,7 +80,7 @@ def parent_of(name: str) -> Network | Graph | None:
     """What the technique takes; a fresh copy."""
     if name == "subnet":
         return copy.deepcopy(slimmed())
-    if name == "ode_blocks":  # needs residual units
+    if name in ("act", "ode_blocks"):  # need residual units
         return tiny.trained("residual")
     takes = import_module(f"tasks.techniques.{name}").TAKES
     return {"torch": tiny.trained, "onnx": lambda: Graph(tiny.exported()), "data": lambda: None}[takes]()

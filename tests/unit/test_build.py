@@ -27,6 +27,7 @@ from tasks.plan.schema import (
     Rollout,
     Schedule,
 )
+from tasks.techniques.prune import Params
 from tests.unit import tiny
 
 ROWS = {

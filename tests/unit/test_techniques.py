@@ -24,7 +24,7 @@ from tests.unit import tiny
 from tests.unit.cases import CASES, applied, parent_of, write_files
 
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tasks.techniques.__path__))
-EXPORTING = {"early_exit", "qat"}
+EXPORTING = {"act", "early_exit", "qat"}
 """Which make a graph themselves, for seconds a time: among the integration tests."""
 each = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.integration if n in EXPORTING else ()) for n in NAMES]

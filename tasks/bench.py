@@ -20,10 +20,10 @@ from tasks.core.dataset import read_data
 from tasks.core.graph import has_branches
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
+from tasks.core.timing import Center, measure, round_ratios
 from tasks.evidence.machine import machine, usable_cores
-from tasks.evidence.session import open_session
+from tasks.evidence.session import caller, open_session
 from tasks.evidence.stats import median_interval
-from tasks.evidence.timing import Center, caller, measure, round_ratios
 from tasks.plan.schema import Settings
 
 Array = np.ndarray[Any, Any]

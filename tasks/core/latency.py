@@ -6,18 +6,15 @@ step measures again, of all rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasks.core.contract import Data, Network
 from tasks.core.export import LOGITS, export, session
+from tasks.core.timing import Call, measure, round_ratios
 
-Call = Callable[[], object]
 ROUNDS = 25
-CALLS_MIN = 3
 VISIT_MS = 10.0
 
 
@@ -48,26 +45,7 @@ class Race:
 
 
 def compare(parent: Call, candidate: Call, rounds: int) -> Latency:
-    """Both in turn, `rounds` times after a warm-up, the other one first each time."""
-    visit(parent), visit(candidate)
-    medians: list[tuple[float, float]] = []
-    for k in range(rounds):
-        if k % 2:
-            late = visit(candidate)
-            medians.append((visit(parent), late))
-        else:
-            medians.append((visit(parent), visit(candidate)))
-    times = np.array(medians)
-    parent_ms, candidate_ms = np.median(times, axis=0)
-    return Latency(float(parent_ms), float(candidate_ms), float(np.median(times[:, 1] / times[:, 0])))
-
-
-def visit(call: Call) -> float:
-    """Call again and again for `VISIT_MS`, at least `CALLS_MIN` times; the median milliseconds of a call."""
-    times: list[int] = []
-    end = perf_counter_ns() + int(VISIT_MS * 1e6)
-    while len(times) < CALLS_MIN or perf_counter_ns() < end:
-        start = perf_counter_ns()
-        call()
-        times.append(perf_counter_ns() - start)
-    return float(np.median(times)) / 1e6
+    """Both in turn, `rounds` times after a warm-up, in shuffled order."""
+    taken = measure({"parent": parent, "candidate": candidate}, rounds, VISIT_MS, seed=0)
+    parent_ms, candidate_ms = (float(np.median([np.median(each) for each in taken[name]])) for name in taken)
+    return Latency(parent_ms, candidate_ms, float(np.median(round_ratios(taken["candidate"], taken["parent"]))))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.core.errors import ArtifactError
-from tasks.evidence.graph_branches import laid_out
-from tasks.evidence.graph_macs import Shape, constants, graph_macs
+from tasks.core.graph_branches import laid_out
+from tasks.core.graph_macs import Shape, constants, graph_macs
 
 if TYPE_CHECKING:
     import onnx

@@ -6,6 +6,8 @@ side (`bench`) do not steal time from one another.
 
 from __future__ import annotations
 
+from itertools import cycle
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,15 @@ import numpy as np
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
 from tasks.core.errors import ArtifactError, nearest
+from tasks.core.timing import Call
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Array = np.ndarray[Any, Any]
 OUTPUT = "logits"
+FEEDS = 8  # different batches that are timed in turn, or more,
+ROWS = 256  # until they hold so many rows
 
 
 def open_session(path: Path, threads: int) -> InferenceSession:
@@ -51,6 +56,16 @@ def feed_names(session: InferenceSession, split: Split) -> list[str]:
             have = ", ".join(split.inputs)
             raise ArtifactError(f"model input {name!r}: the data have only {have}{nearest(name, split.inputs)}")
     return names
+
+
+def caller(session: InferenceSession, split: Split, batch: int) -> Call:
+    """A function that runs the model once on the next of some batches of real rows (reused when there are few)."""
+    feeds = []
+    for k in range(max(FEEDS, ceil(ROWS / batch))):
+        index = np.arange(k * batch, (k + 1) * batch) % len(split)
+        feeds.append({name: np.ascontiguousarray(split.inputs[name][index]) for name in feed_names(session, split)})
+    turn = cycle(feeds)
+    return lambda: session.run([OUTPUT], next(turn))
 
 
 def predict(session: InferenceSession, split: Split, batch: int = 256) -> Array:

@@ -142,8 +142,8 @@ def cost_in_float(folded: onnx.ModelProto, data: Data, kind: str) -> dict[str, i
     """Node name -> multiply-accumulates of one row, or bytes of the weights in float."""
     import math
 
+    from tasks.core.graph_macs import node_macs
     from tasks.core.quantizer import layers
-    from tasks.evidence.graph_macs import node_macs
 
     if kind == "macs":
         rows = {name: tuple(values.shape[1:]) for name, values in data.train.inputs.items()}

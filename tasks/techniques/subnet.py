@@ -65,13 +65,13 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     """The best sub-network found. Raises TechniqueError when none is within the budget, or the whole network is."""
     from torch import initial_seed
 
+    from tasks.core.budget import cost_functions
     from tasks.core.contract import Outcome
     from tasks.core.elasticity import elasticity_of
     from tasks.core.evolution import Settings, evolve, imported
     from tasks.core.imitate import recover
     from tasks.core.shape import count_macs, count_parameters, example, spec_of
     from tasks.core.trial import cut_and_tried
-    from tasks.evidence.budget import cost_functions
 
     imported()
     space = elasticity_of(parent).space(parent, data)

@@ -17,10 +17,10 @@ from tasks.core.errors import TechniqueError
 from tasks.core.exits import front_of
 from tasks.core.export import session
 from tasks.core.fit import fit
+from tasks.core.graph_macs import graph_macs
 from tasks.core.halting_work import histogram, mean_work, scores_of, work
 from tasks.core.imitate import frozen
 from tasks.core.layers import Sum
-from tasks.evidence.graph_macs import graph_macs
 from tasks.techniques import act
 from tests.unit import tiny
 

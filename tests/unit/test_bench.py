@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tasks import bench
-from tasks.core import artifact
+from tasks.core import artifact, timing
 from tasks.core.results import Bench
-from tasks.evidence import timing
 from tasks.evidence.machine import cpu_model
 from tests.unit import fake_project as fake
 

@@ -16,7 +16,7 @@ from tasks.core.contract import Graph, Network, Outcome
 from tasks.core.errors import TechniqueError
 from tasks.core.exit_graph import decided, stitched
 from tasks.core.export import session
-from tasks.evidence.graph_macs import graph_macs
+from tasks.core.graph_macs import graph_macs
 from tasks.techniques import early_exit, quantize
 from tests.unit import tiny
 

@@ -11,14 +11,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from tasks.core import budget, timing
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.evolution import Settings, evolve, front, ranked, reward
 from tasks.core.export import export
+from tasks.core.latency import Latency
 from tasks.core.sandwich import open_at, openings
 from tasks.core.statistics import recalibrate
 from tasks.core.supernet import Choices, Config
-from tasks.evidence import budget, timing
 from tasks.techniques import slim, subnet
 from tests.unit import supernets, tiny
 
@@ -129,7 +130,7 @@ def test_latency_is_measured_beside_the_whole_network(monkeypatch: pytest.Monkey
     quick, _ = budget.cost_functions("latency_ratio", network, data, _space(network), 64)
     assert quick(_space(network).greatest()) == 1.0 and quick(_space(network).smallest()) > 0
     monkeypatch.setattr(subnet, "chosen", lambda tried, *_: next(t for t in tried if t.accuracy is not None))
-    monkeypatch.setattr(budget, "latency_ratio", lambda *_, **__: 0.4)
+    monkeypatch.setattr(budget.Race, "run", lambda *_: Latency(1.0, 0.4, 0.4))
     facts = cut(latency_ratio=0.5, trials=3).facts
     assert facts["cost"] == 0.4 and "another machine" in facts["repeatable"]
 

@@ -95,7 +95,7 @@ def test_every_key_that_dvc_reads_from_the_file_must_be_in_it() -> None:
         for entry in stage.get("do", stage).get("params", []):
             read |= set(entry.get("params/plan.yaml") or ()) if isinstance(entry, dict) else set()
     read -= {"variants.${key}"}
-    assert {"seed", "data.source", "choose.reference"} <= read
+    assert {"seed", "data", "choose.reference"} <= read
     plan = schemas.render()["plan"]
     blocks = plan["definitions"] | {"choose": plan["definitions"]["ChooseBlock"]}
     for key in read:

@@ -10,36 +10,16 @@ import gc
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import cycle
-from math import ceil
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-from tasks.core.contract import Split
-from tasks.evidence.session import OUTPUT, feed_names
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 Array = np.ndarray[Any, Any]
 Call = Callable[[], object]
 Center = Callable[[Array], Any]
 CALLS_MIN = 3  # a visit, so that its median is not one call
-FEEDS = 8  # different batches that are taken in turn, or more,
-ROWS = 256  # until they hold so many rows
 WARM_UP_MS = 50.0
-
-
-def caller(session: InferenceSession, split: Split, batch: int) -> Call:
-    """A function that runs the model once on the next of some batches of real rows (reused when there are few)."""
-    feeds = []
-    for k in range(max(FEEDS, ceil(ROWS / batch))):
-        index = np.arange(k * batch, (k + 1) * batch) % len(split)
-        feeds.append({name: np.ascontiguousarray(split.inputs[name][index]) for name in feed_names(session, split)})
-    turn = cycle(feeds)
-    return lambda: session.run([OUTPUT], next(turn))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import ArtifactError
-from tasks.evidence.graph_branches import dearest, laid_out
+from tasks.core.graph_branches import dearest, laid_out
 
 if TYPE_CHECKING:
     import onnx

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from tasks.core.contract import Data, Network
-from tasks.core.export import export, session
+from tasks.core.export import export
 from tasks.core.extract import cut_out
+from tasks.core.latency import Race
 from tasks.core.shape import count_macs, example, spec_of
 from tasks.core.supernet import Config, Space
-from tasks.evidence.race import latency_ratio
 
 Cost = Callable[[Config], float]
 ROUNDS, ROUNDS_TO_CONFIRM = 15, 60
@@ -48,12 +47,9 @@ def weight_bytes(module: nn.Module) -> int:
 
 
 def _latency(network: Network, data: Data, space: Space, batch: int, rounds: int) -> Cost:
-    whole, val, seed = session(export(network, data)), data.split("val"), torch.initial_seed()
+    race = Race(network, data, batch)
 
     def cost(config: Config) -> float:
-        if config == space.greatest():
-            return 1.0
-        part = session(export(cut_out(network, space, config), data))
-        return latency_ratio(part, whole, val, batch=batch, rounds=rounds, seed=seed)
+        return 1.0 if config == space.greatest() else race.run(cut_out(network, space, config), rounds).ratio
 
     return cost

@@ -72,10 +72,11 @@ def spread(values: list[float]) -> str:
 
 
 def table(folders: list[Path], variants: list[str]) -> str:
-    """Markdown: a line for each variant. Drops are against the same seed's reference, the plan's first row."""
+    """Markdown: a line for each variant. Drops are against the same seed's reference, the plan's first row; coded MB
+    are the bytes of model.srz, where a row has one."""
     bench = read(folders[0] / "results/bench.json")
     batches = [t["batch"] for t in bench["timings"][variants[0]]] if bench else []
-    head = ["row", "technique", "test %", "drop, points", "MB", "smaller"]
+    head = ["row", "technique", "test %", "drop, points", "MB", "smaller", "coded MB"]
     lines = [[*head, *(f"latency ratio, batch {b}" for b in batches)]]
     lines.append(["---"] * len(lines[0]))
     for name in variants:
@@ -90,8 +91,9 @@ def table(folders: list[Path], variants: list[str]) -> str:
         size, least = mean(m["size_bytes"] for m, _ in pairs), mean(b["size_bytes"] for _, b in pairs)
         timings = bench["timings"].get(name, []) if bench else []
         ratios = [f"{t['value']:.3f} [{t['low']:.3f}, {t['high']:.3f}]" for t in (x["ratio"] for x in timings)]
-        accuracy, drop = spread(ours), spread(drops)
-        lines.append([name, card["technique"], accuracy, drop, f"{size / 1e6:.3f}", f"{least / size:.1f}x", *ratios])
+        coded = card["facts"].get("srz_bytes")
+        sizes = [f"{size / 1e6:.3f}", f"{least / size:.1f}x", f"{coded / 1e6:.3f}" if coded else ""]
+        lines.append([name, card["technique"], spread(ours), spread(drops), *sizes, *ratios])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

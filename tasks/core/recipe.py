@@ -39,8 +39,8 @@ class RecoverParams(FitParams):
 
     @property
     def warning(self) -> str | None:
-        """What is allowed but seldom meant; None when there is nothing to say."""
-        if 1 < self.temperature <= 10:
+        """What is allowed but seldom meant; None when there is nothing to say. A technique's own default is meant."""
+        if 1 < self.temperature <= 10 or self.temperature == type(self).model_fields["temperature"].default:
             return None
         effect = "nothing is softened" if self.temperature <= 1 else "all classes look alike"
         return f"temperature {self.temperature:g}: {effect}; above 1 and up to 10 is usual"

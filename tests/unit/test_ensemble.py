@@ -15,7 +15,7 @@ from tasks.core.contract import Network
 from tasks.core.imitate import imitation_loss
 from tasks.core.recipe import RecoverParams, warnings_of
 from tasks.core.shape import body_of
-from tasks.techniques import distill, ensemble, prune
+from tasks.techniques import distill, ensemble, prune, slim
 from tests.unit import tiny
 
 FIT = {"epochs": 2, "lr": 0.05, "batch": 32}
@@ -98,3 +98,8 @@ def test_an_odd_temperature_warns_wherever_it_stands(temperature: float, warns: 
     assert bool(warnings_of(recover)) == warns
     (*found,) = warnings_of(prune.Params(ratio=0.5, recover=recover))
     assert [text.startswith(f"recover: temperature {temperature:g}") for text in found] == [True] * warns
+
+
+def test_the_default_of_a_technique_is_meant() -> None:
+    assert not warnings_of(slim.Params(epochs=1, lr=0.1))
+    assert warnings_of(slim.Params(epochs=1, lr=0.1, temperature=20))

@@ -3,6 +3,8 @@
 Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.core.frozen import Frozen
@@ -33,8 +35,29 @@ class Quality(Frozen):
     calibration_error: float
 
 
+class Portability(Frozen):
+    """Whether an INT8 file answers alike on x86 processors without VNNI, where sums of two products saturate.
+
+    `disagreement` is the share of `rows` of val that get another top class there, `logits_difference` the largest
+    change of a logit over how much logits vary from row to row, `sums_clipped` how many sums of which layer saturate.
+    Null where nothing was emulated: no need (portable by proof), or no way (not judged; `sentence` says why).
+    """
+
+    verdict: Literal["portable by proof", "portable on sample", "differs", "not judged"]
+    sentence: str
+    layers: int
+    layers_at_risk: tuple[str, ...] = ()
+    rows: int = 0
+    disagreement: float | None = None
+    logits_difference: float | None = None
+    sums_clipped: dict[str, int] = Field(default_factory=dict)
+
+
 class Evaluation(Frozen):
-    """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file."""
+    """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file.
+
+    `portability` is null for a file that multiplies no 8-bit integers.
+    """
 
     variant: str
     model_sha256: str
@@ -43,6 +66,7 @@ class Evaluation(Frozen):
     macs: int
     val: Quality
     test: Quality
+    portability: Portability | None = None
 
 
 class Timing(Frozen):

@@ -3,10 +3,9 @@
 Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
+from tasks.core.findings import Portability, Worth
 from tasks.core.frozen import Frozen
 
 
@@ -33,24 +32,6 @@ class Quality(Frozen):
     per_group_accuracy: dict[str, float] = Field(default_factory=dict)
     agreement: float
     calibration_error: float
-
-
-class Portability(Frozen):
-    """Whether an INT8 file answers alike on x86 processors without VNNI, where sums of two products saturate.
-
-    `disagreement` is the share of `rows` of val that get another top class there, `logits_difference` the largest
-    change of a logit over how much logits vary from row to row, `sums_clipped` how many sums of which layer saturate.
-    Null where nothing was emulated: no need (portable by proof), or no way (not judged; `sentence` says why).
-    """
-
-    verdict: Literal["portable by proof", "portable on sample", "differs", "not judged"]
-    sentence: str
-    layers: int
-    layers_at_risk: tuple[str, ...] = ()
-    rows: int = 0
-    disagreement: float | None = None
-    logits_difference: float | None = None
-    sums_clipped: dict[str, int] = Field(default_factory=dict)
 
 
 class Evaluation(Frozen):
@@ -94,12 +75,13 @@ class Machine(Frozen):
 
 
 class Bench(Frozen):
-    """results/bench.json."""
+    """results/bench.json. `joules_per_row`: as the processor counts energy; empty where it cannot be asked."""
 
     reference: str
     machine: Machine
     rounds: int
     timings: dict[str, tuple[Timing, ...]]
+    joules_per_row: dict[str, float] = Field(default_factory=dict)
 
 
 class Candidate(Frozen):
@@ -110,13 +92,15 @@ class Candidate(Frozen):
 
 
 class Chosen(Frozen):
-    """results/chosen.json."""
+    """results/chosen.json. `front` is the Pareto front over `axes`."""
 
     variant: str
     reference: str
     prefer: str
     front: tuple[str, ...]
     candidates: dict[str, Candidate]
+    axes: tuple[str, ...] = ()
+    worth: dict[str, Worth] = Field(default_factory=dict)
 
 
 class SummaryRow(Frozen):

@@ -14,8 +14,8 @@ import numpy as np
 
 from tasks.core.arrays import batches, pick
 from tasks.core.contract import Split
+from tasks.core.findings import Portability
 from tasks.core.graph import every_node
-from tasks.core.results import Portability
 from tasks.evidence.at_risk import constants, label, refuse_unknown, risky
 from tasks.evidence.integer_layers import FACTORS, Arithmetic
 from tasks.evidence.interpret import Interpreter, fused

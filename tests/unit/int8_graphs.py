@@ -66,6 +66,26 @@ def matmul(k: int, n: int, *, rows: int = 5, most: int = 127, op: str = "MatMulI
     return graph([node], {name: values[name] for name in slots if name != "x"}, x, output), x
 
 
+def planted(proto: onnx.ModelProto, factor: int = 4) -> onnx.ModelProto:
+    """The same network with finer steps for its weights, and those beyond 1/factor of the largest cut off.
+
+    So does a careless calibration; more weights then stand near the end of their 8 bits.
+    """
+    tensors = {t.name: t for t in proto.graph.initializer}
+    for name, tensor in tensors.items():
+        if not name.endswith("_quantized") or tensor.data_type not in (TensorProto.INT8, TensorProto.INT32):
+            continue
+        wide = numpy_helper.to_array(tensor).astype(np.int64) * factor
+        small = (
+            np.clip(wide, -127, 127).astype(np.int8) if tensor.data_type == TensorProto.INT8 else wide.astype(np.int32)
+        )
+        scale = tensors.get(f"{name}_scale") or tensors[f"{name.removesuffix('_quantized')}_scale"]
+        finer = numpy_helper.to_array(scale) / np.float32(factor)
+        tensor.CopyFrom(numpy_helper.from_array(small, name))
+        scale.CopyFrom(numpy_helper.from_array(finer, scale.name))
+    return proto
+
+
 LAYERS: dict[str, Any] = {
     "conv": lambda: conv(8, 8),
     "conv_odd": lambda: conv(3, 5),

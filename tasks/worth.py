@@ -59,6 +59,7 @@ def table(chosen: Chosen, block: WorthBlock) -> list[str]:
 def assumptions(block: WorthBlock) -> list[str]:
     """What the figures rest on."""
     return [
-        f"assumed: {block.price_per_hour:g} {block.currency} an hour for {block.cores} core(s), busy {block.busy:.0%} of "
-        f"it; {block.watts_per_core:g} W a busy core where energy is an estimate; {block.grams_co2_per_kwh:g} g CO2e a kWh"
+        f"assumed: {block.price_per_hour:g} {block.currency} an hour for {block.cores} core(s), busy {block.busy:.0%} "
+        f"of it; {block.watts_per_core:g} W a busy core where energy is an estimate; "
+        f"{block.grams_co2_per_kwh:g} g CO2e a kWh"
     ]

@@ -86,12 +86,17 @@ class Arithmetic:
         zeros = (int(np.max(_zero(inputs, x_zero))), _zero(inputs, w_zero))
         groups = attributes(node).get("group", 1)
         filters = len(weight) // groups
-        exact = node.op_type == "ConvInteger" or (weight.shape[1] == 1 and filters == 1)
+        exact = node.op_type == "ConvInteger"
         kernel_KM = np.moveaxis(weight, 1, -1).reshape(len(weight), -1).T
         rows = []
         for row in values:
             columns = patches(node, row, weight.shape[2:], zeros[0])  # (*out, *kernel, C)
-            shape = columns.shape[: row.ndim - 1]
+            shape, positions = columns.shape[: row.ndim - 1], len(kernel_KM) // weight.shape[1]
+            if weight.shape[1] == filters == 1:  # a channel a group: one sum of products, not many matrices
+                wide_MKC = columns.reshape(-1, positions, len(weight)).astype(np.float64) - zeros[0]
+                sums_MC = np.einsum("mkc,kc->mc", wide_MKC, kernel_KM.astype(np.float64) - zeros[1])
+                rows.append(sums_MC.T.reshape(len(weight), *shape))
+                continue
             parts = []
             for g in range(groups):
                 mine = slice(g * filters, (g + 1) * filters)

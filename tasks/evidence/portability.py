@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-WORK = 2e10  # multiply-accumulates to emulate, about a minute
+WORK = 5e9  # multiply-accumulates to emulate: half a minute at most on an ordinary core
 FEWEST, MOST = 32, 256  # rows
 AT_ONCE = 16
 ADVICE = "advice: `reduce_range: true` (7-bit weights cannot saturate), or serve only where the processor has VNNI"

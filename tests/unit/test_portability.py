@@ -120,6 +120,7 @@ def test_what_cannot_be_emulated_is_said_not_to_be_judged(tmp_path: Path) -> Non
     found = portability.judge(path, Split({"x": x}, np.zeros(4, np.int64)), 1, False)
     assert found is not None and found.verdict == "not judged"
     assert "not judged: MatMulNBits 'n'" in found.sentence and found.disagreement is None
+    assert "arithmetic: float32" in found.sentence
 
 
 def test_branches_are_followed(tmp_path: Path) -> None:

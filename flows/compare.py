@@ -77,7 +77,8 @@ def table(found: Comparison, pair: Pair) -> Table:
     made.add_column("verdict", overflow="fold")
     for one in pair.differences:
         verdict = Text(one.verdict, COLOURS.get(one.verdict, ""))
-        made.add_row(one.metric.replace("_", " "), figure(one, one.a), figure(one, one.b), change(one), verdict)
+        at = "" if one.threads is None else f", {one.threads} thread(s), batch {one.batch}"
+        made.add_row(one.metric.replace("_", " ") + at, figure(one, one.a), figure(one, one.b), change(one), verdict)
     return made
 
 
@@ -91,7 +92,7 @@ def figure(one: Difference, value: float) -> str:
 def change(one: Difference) -> str:
     """How far b is from a, with the interval where there is one."""
     if one.change is None:
-        return "the reference is another model"
+        return "another reference"
     value, low, high = one.change.value, one.change.low, one.change.high
     if one.kind == "ratio":
         return f"×{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -22,6 +22,8 @@ class Difference(Frozen):
     """One metric on both sides."""
 
     metric: str
+    threads: int | None = Field(None, description="of a latency")
+    batch: int | None = Field(None, description="of a latency")
     a: float
     b: float
     change: Interval | None = Field(description="b minus a, of a latency b over a; null: cannot be told")
@@ -101,10 +103,12 @@ def exact(metric: str, a: int, b: int) -> Difference:
 
 def latency(a: Point, b: Point, alike: bool) -> Difference:
     """Medians, and their quotient by way of the reference, whose model must be `alike` on both sides."""
-    metric = f"latency_p50_ms, threads {a.threads}, batch {a.batch}"
     change = quotient(b.ratio, a.ratio) if alike else None
     verdict: Verdict = "not comparable" if change is None else judged(change, 1.0, more_is_better=False)
-    return Difference(metric=metric, a=a.p50_ms, b=b.p50_ms, change=change, kind="ratio", verdict=verdict)
+    at = {"threads": a.threads, "batch": a.batch}
+    return Difference(
+        metric="latency_p50_ms", **at, a=a.p50_ms, b=b.p50_ms, change=change, kind="ratio", verdict=verdict
+    )
 
 
 def judged(change: Interval, nothing: float, *, more_is_better: bool) -> Verdict:

@@ -26,7 +26,8 @@ def names() -> list[str]:
 def told(name: str | None, *, force: bool, as_json: bool = False) -> str:
     """What `stillroom use` prints: what it wrote, or without a name the examples that there are."""
     if as_json:
-        found = {"wrote": [str(file) for file in use(name, force=force)]} if name else {n: about(n) for n in names()}
+        examples = [{"name": example, "about": about(example)} for example in names()]
+        found = {"wrote": [str(file) for file in use(name, force=force)]} if name else examples
         return json.dumps(found, indent=2)
     if name is None:
         return "\n".join(f"{example:15} {about(example)}" for example in names())

@@ -6,6 +6,16 @@ from tasks.core.results import Summary
 from tasks.evidence.waterfall import Step, waterfall, waterfalls
 
 TABLE = "waterfall.json"
+_NAMES = {
+    "accuracy": "test_accuracy_change",
+    "accuracy_share": "test_accuracy_share",
+    "size_bytes": "size_bytes_change",
+    "size_share": "size_bytes_share",
+    "latency_share": "latency_ratio_share",
+    "value": "step_latency_ratio",
+    "low": "step_latency_ratio_low",
+    "high": "step_latency_ratio_high",
+}
 
 
 def columns(summary: Summary) -> dict[str, list[str | float | None]]:
@@ -51,8 +61,7 @@ def markdown(summary: Summary) -> str:
 
 def _line(leaf: str, number: int, step: Step) -> dict[str, str | float | None]:
     """One step; the changes of the first, the reference, are None."""
-    change = step.change
-    return {
+    line: dict[str, str | float | None] = {
         "leaf": leaf,
         "step": number,
         "variant": step.variant,
@@ -60,12 +69,11 @@ def _line(leaf: str, number: int, step: Step) -> dict[str, str | float | None]:
         "test_accuracy": step.accuracy,
         "size_bytes": step.size_bytes,
         "latency_ratio": step.latency_ratio.value,
-        "accuracy_change": change and change.accuracy,
-        "accuracy_share": change and change.accuracy_share,
-        "size_bytes_change": change and change.size_bytes,
-        "size_share": change and change.size_share,
-        "latency_share": change and change.latency_share,
-        "step_latency_ratio": change and change.latency.value,
-        "step_latency_ratio_low": change and change.latency.low,
-        "step_latency_ratio_high": change and change.latency.high,
+        **dict.fromkeys(_NAMES.values()),
     }
+    if step.change is None:
+        return line
+    latency = step.change.latency
+    told = step.change.model_dump(exclude={"before", "latency", "latency_ratio", "latency_significant"})
+    ratios = {"value": latency.value, "low": latency.low, "high": latency.high}
+    return line | {_NAMES[key]: value for key, value in (told | ratios).items()}

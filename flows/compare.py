@@ -92,7 +92,7 @@ def figure(one: Difference, value: float) -> str:
 def change(one: Difference) -> str:
     """How far b is from a, with the interval where there is one."""
     if one.change is None:
-        return "another reference"
+        return "another reference or processor"
     value, low, high = one.change.value, one.change.low, one.change.high
     if one.kind == "ratio":
         return f"×{value:.2f} [{low:.2f}, {high:.2f}]"

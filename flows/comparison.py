@@ -75,10 +75,9 @@ def of_revisions(a: str, before: Results, b: str, after: Results) -> Comparison:
 def pair(before: Results, a: str, after: Results, b: str) -> Pair:
     """Variant `a` of one place beside variant `b` of another, or of the same."""
     mine, theirs = before.measured[a], after.measured[b]
-    references = [side.measured[side.reference].model_sha256 for side in (before, after)]
-    alike = before is after or references[0] == references[1]
+    one, other = ((side.cpu, side.measured[side.reference].model_sha256) for side in (before, after))
     points = [at for at in before.timings[a] if at in after.timings[b]]
-    latencies = [latency(before.timings[a][at], after.timings[b][at], alike) for at in points]
+    latencies = [latency(before.timings[a][at], after.timings[b][at], one == other) for at in points]
     same_model = mine.model_sha256 == theirs.model_sha256
     return Pair(a=a, b=b, same_model=same_model, differences=(*quality(mine, theirs), *latencies))
 
@@ -102,7 +101,7 @@ def exact(metric: str, a: int, b: int) -> Difference:
 
 
 def latency(a: Point, b: Point, alike: bool) -> Difference:
-    """Medians, and their quotient by way of the reference, whose model must be `alike` on both sides."""
+    """Medians, and their quotient by way of the reference, whose model and processor must be `alike`."""
     change = quotient(b.ratio, a.ratio) if alike else None
     verdict: Verdict = "not comparable" if change is None else judged(change, 1.0, more_is_better=False)
     at = {"threads": a.threads, "batch": a.batch}

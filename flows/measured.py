@@ -52,8 +52,13 @@ class Point(_Part):
     ratio: Interval
 
 
+class _Machine(_Part):
+    cpu: str = ""
+
+
 class _Bench(_Part):
     reference: str
+    machine: _Machine = _Machine()
     timings: dict[str, tuple[Point, ...]]
 
 
@@ -65,6 +70,7 @@ class Results(_Part):
     """Everything that is compared, at one place; mappings by variant."""
 
     reference: str
+    cpu: str = Field(description="the processor that the timings are of")
     chosen: str
     measured: Mapping[str, Measured]
     timings: Mapping[str, Mapping[tuple[int, int], Point]] = Field(description="by (threads, batch)")
@@ -78,6 +84,7 @@ def results(read: Read, where: str) -> Results:
     bench = _parse(read, artifact.BENCH.as_posix(), _Bench, where)
     return Results(
         reference=bench.reference,
+        cpu=bench.machine.cpu,
         chosen=_parse(read, artifact.CHOSEN.as_posix(), _Chosen, where).variant,
         measured={
             name: _parse(read, artifact.evaluation_file(name).as_posix(), Measured, where) for name in bench.timings

@@ -32,17 +32,18 @@ def reader(name: str, commit: str) -> Read:
     locked = subprocess.run(["git", "cat-file", "-e", f"{commit}:dvc.lock"], capture_output=True, check=False)
     if locked.returncode:
         raise ArtifactError(f"{name}: no dvc.lock in that commit, so its results were not recorded; commit dvc.lock")
-    from dvc import api
-    from dvc.exceptions import DvcException, PathMissingError
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
 
     from flows.freshness import hush
 
     hush()
+    files = DVCFileSystem(url=".", rev=commit)  # opened once: it takes longer than all the reading
 
     def read(path: str) -> bytes:
         try:
-            raw: bytes = api.read(path, repo=".", rev=commit, mode="rb")
-        except (PathMissingError, FileNotFoundError):
+            raw: bytes = files.read_bytes(path)
+        except FileNotFoundError:
             raise ArtifactError(f"{path} at {name}: not in DVC's cache, nor on its remote{_ADVICE}") from None
         except DvcException as e:
             raise ArtifactError(f"{path} at {name}: {e}{_ADVICE}") from e

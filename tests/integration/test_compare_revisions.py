@@ -102,3 +102,14 @@ def test_results_that_are_not_in_the_cache_are_named(checkout: Path, monkeypatch
     finally:
         shutil.rmtree(kept, ignore_errors=True)
         (checkout / "aside").rename(kept)
+
+
+def test_results_that_only_the_remote_has_are_fetched(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(checkout)
+    call(sys.executable, "-m", "dvc", "remote", "add", "-d", "--local", "here", str(tmp_path / "remote"))
+    call(sys.executable, "-m", "dvc", "push", "-q", "--all-tags")
+    shutil.rmtree(checkout / ".dvc/cache")
+    done = stillroom("compare", "v1", "v2", "--json")
+    assert len(json.loads(done.stdout)["pairs"]) == 3 and not done.stderr

@@ -76,6 +76,13 @@ def test_latencies_by_way_of_another_reference_are_not_compared() -> None:
     assert max(map(len, text.getvalue().splitlines())) <= 100
 
 
+def test_latencies_of_another_processor_are_not_compared() -> None:
+    before = measured()
+    after = before.model_copy(update={"cpu": "Another 1"})
+    said = verdicts(of_revisions("v1", before, "v2", after).pairs[1])
+    assert said["latency_p50_ms", 1] == "not comparable" and said["size_bytes", None] == "the same"
+
+
 @pytest.mark.parametrize(
     ("interval", "more", "said"),
     [

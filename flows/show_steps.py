@@ -11,6 +11,7 @@ from flows.explain import Explanation, Link, plain
 from tasks.evidence.waterfall import Step, Waterfall
 
 NARROW = 104  # columns, below which the shares have no place
+TINY = 78  # below which the intervals must fold
 
 
 def show(console: Console, found: Explanation) -> None:
@@ -65,9 +66,11 @@ def waterfall_table(found: Waterfall, width: int) -> Table:
     )
     table.add_column("step", overflow="fold")
     table.add_column("by", overflow="fold")
-    for name in ("accuracy", "change", "kB", "change", "latency ratio"):
+    for name in ("accuracy", "change", "kB", "change", "latency ratio" if wide else "ratio"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("latency of the step", overflow="fold")
+    table.add_column(
+        "latency of the step" if wide else "step's latency", overflow="fold", min_width=16 if width >= TINY else None
+    )
     for step in found.steps:
         table.add_row(step.variant, step.technique, *figures(step, wide))
     return table
@@ -79,7 +82,8 @@ def figures(step: Step, wide: bool) -> tuple[str, str, str, str, str, str]:
     if (change := step.change) is None:
         return accuracy, "", size, "", ratio, "the reference"
     latency = change.latency
-    told = f"{latency.value:.2f} [{latency.low:.2f}, {latency.high:.2f}]{part(change.latency_share, wide)}"
+    space = " " if wide else ""
+    told = f"{latency.value:.2f} [{latency.low:.2f},{space}{latency.high:.2f}]{part(change.latency_share, wide)}"
     return (
         accuracy,
         f"{100 * change.accuracy:+.2f}{part(change.accuracy_share, wide)}",

@@ -61,7 +61,8 @@ def show(console: Console, found: Comparison) -> None:
         console.print(f"chosen: {chosen}", markup=False, highlight=False)
     console.print(
         "95 % intervals, those of accuracy and latency as if both sides were measured apart: they can be too wide, not "
-        "too narrow; accuracy on test, latency of b over that of a by way of the reference",
+        "too narrow; accuracy on test, latency of b over that of a by way of the reference: of two revisions that must "
+        "be the same model, on the same kind of processor, and the reference itself has no yardstick",
         style="dim",
         highlight=False,
     )
@@ -92,7 +93,7 @@ def figure(one: Difference, value: float) -> str:
 def change(one: Difference) -> str:
     """How far b is from a, with the interval where there is one."""
     if one.change is None:
-        return "another reference or processor"
+        return "no common yardstick"
     value, low, high = one.change.value, one.change.low, one.change.high
     if one.kind == "ratio":
         return f"×{value:.2f} [{low:.2f}, {high:.2f}]"

@@ -76,8 +76,9 @@ def pair(before: Results, a: str, after: Results, b: str) -> Pair:
     """Variant `a` of one place beside variant `b` of another, or of the same."""
     mine, theirs = before.measured[a], after.measured[b]
     one, other = ((side.cpu, side.measured[side.reference].model_sha256) for side in (before, after))
+    itself = before is not after and (a, b) == (before.reference, after.reference)  # its ratio is 1 by definition
     points = [at for at in before.timings[a] if at in after.timings[b]]
-    latencies = [latency(before.timings[a][at], after.timings[b][at], one == other) for at in points]
+    latencies = [latency(before.timings[a][at], after.timings[b][at], one == other and not itself) for at in points]
     same_model = mine.model_sha256 == theirs.model_sha256
     return Pair(a=a, b=b, same_model=same_model, differences=(*quality(mine, theirs), *latencies))
 
@@ -101,7 +102,7 @@ def exact(metric: str, a: int, b: int) -> Difference:
 
 
 def latency(a: Point, b: Point, alike: bool) -> Difference:
-    """Medians, and their quotient by way of the reference, whose model and processor must be `alike`."""
+    """Medians, and their quotient by way of the reference, which must be `alike`: same model, same processor."""
     change = quotient(b.ratio, a.ratio) if alike else None
     verdict: Verdict = "not comparable" if change is None else judged(change, 1.0, more_is_better=False)
     at = {"threads": a.threads, "batch": a.batch}

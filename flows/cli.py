@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from flows.environment import quiet
-from flows.present import err, for_people, run_plan, show_plan, show_report
+from flows.present import err, for_people, run_plan
+from flows.read import Json, commands
 from tasks.plan import load
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
-Json = typer.Option("--json", help="Print JSON.")
+app.add_typer(commands)
 
 
 def step(name: str) -> None:
@@ -39,30 +40,16 @@ def keep_quiet() -> None:
 
 
 @app.command()
-def plan(
-    check: Annotated[bool, typer.Option("--check", help="Only check the files under params/.")] = False,
-    as_json: Annotated[bool, Json] = False,
-) -> None:
-    """Show the tree of variants and what a run would compute; nothing is run."""
-    with for_people():
-        found = load().plan
-    if check:
-        print(f"params/: {len(found.variants)} variants, no mistakes")
-        return
-    with for_people():
-        show_plan(found, as_json)
-
-
-@app.command()
 def use(
     name: Annotated[str | None, typer.Argument(help="An example; leave it out to see them all.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are not committed.")] = False,
+    as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Put an example plan over params/."""
     from flows import examples
 
     with for_people():
-        print(examples.told(name, force=force))
+        print(examples.told(name, force=force, as_json=as_json))
 
 
 @app.command()
@@ -75,13 +62,6 @@ def run(
         found = load().plan
     with for_people():
         run_plan(found, workers, force)
-
-
-@app.command()
-def report(as_json: Annotated[bool, Json] = False) -> None:
-    """Print the table of the last run and where its page is."""
-    with for_people():
-        show_report(as_json)
 
 
 @app.command()
@@ -124,14 +104,6 @@ def ui(mlflow_port: Annotated[int, Port] = 5000, prefect_port: Annotated[int, Po
 
     with for_people():
         start(mlflow_port=mlflow_port, prefect_port=prefect_port)
-
-
-@app.command()
-def doctor() -> None:
-    """Check this machine and checkout, and say what to do about each finding."""
-    from flows.doctor import show
-
-    raise typer.Exit(show())
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ packages; what to make of git and DVC is said here.
 from __future__ import annotations
 
 import configparser
+import dataclasses
+import json
 import os
 import platform
 import shutil
@@ -112,9 +114,12 @@ def checks(root: Path | None = None) -> list[Finding]:
     ]
 
 
-def show() -> int:
+def show(as_json: bool = False) -> int:
     """Print every finding; the exit status, 1 when one is bad."""
     found = checks()
+    if as_json:
+        print(json.dumps([dataclasses.asdict(f) for f in found], indent=2))
+        return int(any(f.state == "bad" for f in found))
     table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
     for f in found:
         table.add_row(

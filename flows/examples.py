@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -22,8 +23,12 @@ def names() -> list[str]:
     return sorted(p.parent.name for p in EXAMPLES.glob("*/plan.yaml"))
 
 
-def told(name: str | None, *, force: bool) -> str:
+def told(name: str | None, *, force: bool, as_json: bool = False) -> str:
     """What `stillroom use` prints: what it wrote, or without a name the examples that there are."""
+    if as_json:
+        examples = [{"name": example, "about": about(example)} for example in names()]
+        found = {"wrote": [str(file) for file in use(name, force=force)]} if name else examples
+        return json.dumps(found, indent=2)
     if name is None:
         return "\n".join(f"{example:15} {about(example)}" for example in names())
     return "\n".join(f"wrote {file}" for file in use(name, force=force)) or f"params/ is the example {name} already"

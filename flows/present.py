@@ -16,6 +16,7 @@ from tasks.core import artifact
 from tasks.core.errors import StillroomError
 from tasks.core.recipe import warnings_of
 from tasks.core.results import Summary
+from tasks.evidence.waterfall import waterfall
 from tasks.plan import Plan
 
 out = Console(width=None if sys.stdout.isatty() else 120)
@@ -87,6 +88,9 @@ def show_report(as_json: bool) -> None:
         print(summary.model_dump_json(indent=2))
         return
     from flows.show import table
+    from flows.show_steps import waterfall_table
 
     out.print(table(summary, out.width))
+    if len((steps := waterfall(summary, summary.chosen)).steps) > 1:
+        out.print(waterfall_table(steps, out.width))
     out.print(f"page:  {artifact.PAGE}", highlight=False)

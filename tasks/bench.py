@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 
 from tasks.core import artifact
+from tasks.core.contract import Split
 from tasks.core.dataset import read_data
 from tasks.core.graph import has_branches
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
 from tasks.core.timing import Center, measure, round_ratios
+from tasks.evidence import rapl
 from tasks.evidence.machine import machine, usable_cores
 from tasks.evidence.session import caller, open_session
 from tasks.evidence.stats import median_interval
 from tasks.plan.schema import Settings
 
 Array = np.ndarray[Any, Any]
+ENERGY_SECONDS = 1.0
 
 
 def run(settings: Settings) -> None:
@@ -55,8 +58,21 @@ def run(settings: Settings) -> None:
             machine=machine(load_before, os.getloadavg()[0]),
             rounds=plan.bench.rounds,
             timings={name: tuple(each) for name, each in timings.items()},
+            joules_per_row=energy(settings, val),
         ),
     )
+
+
+def energy(settings: Settings, val: Split) -> dict[str, float]:
+    """Joules of one row at the first thread count and batch size; empty where the processor's counter is unreadable."""
+    plan = settings.plan
+    threads, batch, found = plan.bench.threads[0], plan.bench.batch[0], {}
+    for name in plan.variants if rapl.read() else ():
+        session = open_session(artifact.variant_folder(name) / "model.onnx", threads)
+        joules = rapl.joules_per_row(caller(session, val, batch), batch, ENERGY_SECONDS)
+        if joules is not None:
+            found[name] = joules
+    return found
 
 
 def summarize(

@@ -20,6 +20,7 @@ from tasks.core import artifact, checkpoint, distributed
 from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
 from tasks.core.dataset import read_data
 from tasks.core.export import export, parity
+from tasks.core.opset import check_runtime
 from tasks.core.recipe import warnings_of
 from tasks.core.seed import seed_for
 from tasks.core.shape import build_like
@@ -89,6 +90,7 @@ def write(card: Card, model: Network | Graph, data: Data, files: Mapping[str, by
     fresh.mkdir(parents=True)
     try:
         proto = _proto(model, data)
+        check_runtime(proto, card.technique)
         artifact.write_json(fresh / "card.json", card)
         (fresh / "model.onnx").write_bytes(serialized(proto))
         if isinstance(model, Network):

@@ -18,6 +18,7 @@ from tasks.core.errors import ArtifactError
 from tasks.core.results import Evaluation, Quality
 from tasks.evidence import stats
 from tasks.evidence.graph_cost import graph_cost
+from tasks.evidence.portability import judge
 from tasks.evidence.session import open_session, predict
 from tasks.plan.schema import Settings
 
@@ -39,12 +40,15 @@ def run(settings: Settings, variant: str) -> None:
         quality[name] = measure(logits, theirs, split, data, path)
     rows = {key: tuple(values.shape[1:]) for key, values in data.train.inputs.items()}
     cost = graph_cost(path, rows)
-    artifact.write_json(
-        artifact.evaluation_file(variant),
-        Evaluation(variant=variant, model_sha256=sha256_of(path), **cost._asdict(), **quality),
+    portability = judge(path, data.split("val"), cost.macs, one_by_one=rows_a_call(path) == 1)
+    found = Evaluation(
+        variant=variant, model_sha256=sha256_of(path), portability=portability, **cost._asdict(), **quality
     )
+    artifact.write_json(artifact.evaluation_file(variant), found)
     test = quality["test"]
     print(f"{variant}: accuracy {test.accuracy:.4f} on {test.rows} test rows, {cost.size_bytes / 1e6:.3f} MB")
+    if portability:
+        print(f"  {portability.sentence}")
 
 
 def rows_a_call(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Brings everything together for a reader: results/summary.json, results/pareto.csv and one self-contained page.
+"""Brings everything together for a reader: the table, what each step did, and one self-contained page.
 
 Accuracy here is on `test`, which had no part in choosing. The page loads nothing from anywhere.
 """
@@ -19,6 +19,7 @@ from tasks.core.errors import ArtifactError
 from tasks.core.results import Bench, Chosen, Evaluation, Summary, SummaryRow, Timing
 from tasks.evidence import verdict
 from tasks.evidence.scatter import Point, scatter_svg
+from tasks.evidence.waterfall import waterfalls
 from tasks.intake.validation import Validation
 from tasks.plan.schema import Plan, Settings, Variant
 
@@ -39,10 +40,11 @@ class Evidence:
 
 
 def run(settings: Settings) -> None:
-    """Write results/summary.json, results/pareto.csv and results/report.html."""
+    """Write summary.json, waterfall.json, pareto.csv and report.html under results/."""
     evidence = gather(settings.plan)
     summary = summarize(evidence)
     artifact.write_json(artifact.SUMMARY, summary)
+    artifact.write_json(artifact.WATERFALL, waterfalls(summary))
     write_pareto(evidence, summary)
     artifact.PAGE.write_text(page(evidence, summary), encoding="utf-8")
     print(f"report: {artifact.PAGE} ({artifact.PAGE.stat().st_size / 1000:.0f} kB)")
@@ -83,7 +85,6 @@ def gather(plan: Plan) -> Evidence:
 def summarize(evidence: Evidence) -> Summary:
     """The table, in tree order."""
     plan, chosen = evidence.plan, evidence.chosen
-    reference = evidence.reports[chosen.reference].test.accuracy
     rows = [
         SummaryRow(
             variant=name,
@@ -91,7 +92,7 @@ def summarize(evidence: Evidence) -> Summary:
             technique=plan.variants[name].technique,
             size_bytes=report.size_bytes,
             accuracy=report.test.accuracy,
-            accuracy_drop=reference - report.test.accuracy,
+            accuracy_drop=evidence.reports[chosen.reference].test.accuracy - report.test.accuracy,
             latency_ratio=evidence.timings[name].ratio,
             on_front=name in chosen.front,
             chosen=name == chosen.variant,
@@ -104,10 +105,9 @@ def summarize(evidence: Evidence) -> Summary:
 
 def write_pareto(evidence: Evidence, summary: Summary) -> None:
     """results/pareto.csv, for `dvc plots`; one line a variant."""
-    header = "variant technique accuracy size_mb latency_p50_ms latency_ratio on_front chosen".split()
     with artifact.PARETO.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(header)
+        out.writerow("variant technique accuracy size_mb latency_p50_ms latency_ratio on_front chosen".split())
         for row in summary.rows:
             size_mb, p50_ms = row.size_bytes / 1e6, evidence.timings[row.variant].p50_ms
             flags = (str(row.on_front).lower(), str(row.chosen).lower())

@@ -5,7 +5,8 @@ artifacts/data/     data.json, validation.json, validation.html, <split>/<input>
 artifacts/<row>/    card.json, model.onnx and, for a trainable one, model.json + weights.safetensors;
                     a technique may add files of its own, as `cluster` does model.srz
 reports/<row>.json  what `evaluate` measured: deterministic
-results/            over all rows: bench.json, chosen.json, package/, summary.json, pareto.csv, report.html
+results/            over all rows: bench.json, chosen.json, package/, summary.json, waterfall.json,
+                    pareto.csv, report.html
 
 Nothing here is pickled: loading never runs code from the file. The joins have a folder of their own because they
 depend on the whole of artifacts/ and reports/, and a DVC stage may not write into a folder that it depends on.
@@ -32,6 +33,7 @@ BENCH = RESULTS / "bench.json"
 CHOSEN = RESULTS / "chosen.json"
 PACKAGE = RESULTS / "package"
 SUMMARY = RESULTS / "summary.json"
+WATERFALL = RESULTS / "waterfall.json"
 PARETO = RESULTS / "pareto.csv"
 PAGE = RESULTS / "report.html"
 

@@ -5,6 +5,7 @@ Sizes are bytes, times are milliseconds, shares and accuracies are fractions of 
 
 from pydantic import Field
 
+from tasks.core.findings import Portability, Worth
 from tasks.core.frozen import Frozen
 
 
@@ -34,7 +35,10 @@ class Quality(Frozen):
 
 
 class Evaluation(Frozen):
-    """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file."""
+    """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file.
+
+    `portability` is null for a file that multiplies no 8-bit integers.
+    """
 
     variant: str
     model_sha256: str
@@ -43,6 +47,7 @@ class Evaluation(Frozen):
     macs: int
     val: Quality
     test: Quality
+    portability: Portability | None = None
 
 
 class Timing(Frozen):
@@ -70,12 +75,13 @@ class Machine(Frozen):
 
 
 class Bench(Frozen):
-    """results/bench.json."""
+    """results/bench.json. `joules_per_row`: as the processor counts energy; empty where it cannot be asked."""
 
     reference: str
     machine: Machine
     rounds: int
     timings: dict[str, tuple[Timing, ...]]
+    joules_per_row: dict[str, float] = Field(default_factory=dict)
 
 
 class Candidate(Frozen):
@@ -86,13 +92,15 @@ class Candidate(Frozen):
 
 
 class Chosen(Frozen):
-    """results/chosen.json."""
+    """results/chosen.json. `front` is the Pareto front over `axes`."""
 
     variant: str
     reference: str
     prefer: str
     front: tuple[str, ...]
     candidates: dict[str, Candidate]
+    axes: tuple[str, ...] = ()
+    worth: dict[str, Worth] = Field(default_factory=dict)
 
 
 class SummaryRow(Frozen):

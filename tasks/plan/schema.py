@@ -8,7 +8,9 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from tasks.core.contract import Params
 from tasks.core.frozen import Frozen
+from tasks.core.metrics import Higher, Lower, Metric
 from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
+from tasks.plan.worth import WorthBlock
 
 __all__ = [
     "BenchBlock",
@@ -27,17 +29,7 @@ __all__ = [
     "Settings",
     "Share",
     "Variant",
-]
-
-Metric = Literal[
-    "accuracy_drop",
-    "worst_class_drop",
-    "size_mb",
-    "parameters",
-    "macs",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "latency_ratio",
+    "WorthBlock",
 ]
 
 
@@ -89,8 +81,13 @@ class ChooseBlock(Frozen):
     """
 
     reference: str = Field(description="the row that drops, ratios and agreement are measured against")
-    at_most: dict[Metric, float] = Field(default_factory=dict, description="upper bounds; a variant must keep them all")
-    prefer: Metric = Field("latency_p95_ms", description="the smallest wins")
+    at_most: dict[Lower, float] = Field(default_factory=dict, description="upper bounds; a variant must keep them all")
+    at_least: dict[Higher, float] = Field(default_factory=dict, description="lower bounds; it must keep them as well")
+    prefer: Metric = Field("latency_p95_ms", description="the best wins: the greatest accuracy, the smallest latency")
+    axes: tuple[Metric, ...] = Field(
+        ("accuracy", "size_mb", "latency_p50_ms"), min_length=2, description="of the Pareto front"
+    )
+    worth: WorthBlock = Field(WorthBlock(), description="prices, watts and carbon to reckon with")
 
 
 class PlainKeys(Frozen):

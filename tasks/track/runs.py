@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from tasks.core import artifact
 from tasks.core.results import Chosen, PackageManifest, Summary
 from tasks.plan.schema import Settings
+from tasks.track import steps
 from tasks.track.evidence import Row, check_current, flatten, markdown, read_row
 from tasks.track.models import log_model, logged_model
 from tasks.track.provenance import LOCK, LastRun, git_tags, lock_hashes, sha256
@@ -80,7 +81,9 @@ def _log_parent(settings: Settings, chosen: Row) -> None:
         mlflow.log_artifact(str(file), "validation")
     if LOCK.exists():
         mlflow.log_artifact(str(LOCK))
-    mlflow.set_tag("mlflow.note.content", markdown(artifact.read_json(artifact.SUMMARY, Summary)))
+    summary = artifact.read_json(artifact.SUMMARY, Summary)
+    steps.log_steps(summary)
+    mlflow.set_tag("mlflow.note.content", f"{markdown(summary)}\n{steps.markdown(summary)}")
 
 
 def _log_row(client: Any, row: Row, last: LastRun, about: dict[str, str]) -> Logged:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 JOINS = {"bench", "choose", "package", "report"}
 ROWS = ("baseline", "pruned50", "baseline_int8")
 ALL = JOINS | {"prepare"} | {f"{step}@{row}" for step in ("build", "evaluate") for row in ROWS}
-FROM_TIMINGS = {"bench.json", "chosen.json", "summary.json", "pareto.csv", "report.html"}
+FROM_TIMINGS = {"bench.json", "chosen.json", "summary.json", "waterfall.json", "pareto.csv", "report.html"}
 
 
 def states(checkout: Checkout) -> dict[str, str]:

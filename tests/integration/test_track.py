@@ -207,6 +207,11 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert parent.data.params["model.arch"] == "mlp" and parent.data.params["data.source"] == "digits"
     assert parent.data.metrics["test_accuracy"] == 0.97
     assert "| small | baseline | distill |" in parent.data.tags["mlflow.note.content"]
+    assert "### What each step to" in parent.data.tags["mlflow.note.content"]
+    import mlflow
+
+    steps = mlflow.load_table("waterfall.json", run_ids=[parent.info.run_id])
+    assert list(steps["variant"]) == ["baseline", "small", "small_int8"] and steps["size_bytes_change"].isna()[0]
     names = {
         file.path
         for folder in ("", "results", "validation")

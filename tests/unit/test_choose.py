@@ -119,3 +119,40 @@ def test_missing_report_is_named() -> None:
     artifact.evaluation_file("student").unlink()
     with pytest.raises(ArtifactError, match=r"student\.json: not there yet"):
         chosen()
+
+
+def test_what_is_better_when_greater_may_be_preferred_and_bounded_from_below() -> None:
+    plant()
+    assert chosen(prefer="accuracy").variant == "baseline"
+    assert chosen(prefer="rows_per_s", at_least={"accuracy": 0.93}).variant == "student"
+    with pytest.raises(NothingFitsError, match=r"student: accuracy 0\.94, at least 0\.99 \(misses by 0\.05\)"):
+        chosen(at_least={"accuracy": 0.99})
+
+
+def test_money_may_decide() -> None:
+    plant()
+    found = chosen(at_most={"cost_per_million": 0.01}, worth={"price_per_hour": 0.05}, prefer="size_mb")
+    # 0.5 ms a row are 7.2 million an hour
+    assert found.candidates["student"].values["cost_per_million"] == pytest.approx(0.05 / 7.2)
+    assert found.candidates["baseline"].gaps == pytest.approx({"cost_per_million": 0.05 / 3.6 - 0.01})
+    assert found.worth["student"].joules_from == "estimate"
+
+
+def test_axes_of_the_front_are_the_plans() -> None:
+    plant({"student": {"size_bytes": 10}})
+    assert chosen(axes=["accuracy", "latency_p50_ms"]).front == ("baseline", "student", "student_int8")
+    assert chosen(axes=["accuracy", "size_mb"]).front == ("baseline", "student")
+    assert chosen(axes=["rows_per_s", "latency_p95_ms"]).front == ("student_int8",)
+
+
+def test_a_file_that_was_not_judged_counts_as_not_portable() -> None:
+    from tasks.core.findings import Portability
+    from tasks.core.results import Evaluation
+
+    plant()
+    for name, verdict in (("student", "portable by proof"), ("student_int8", "not judged")):
+        file = artifact.evaluation_file(name)
+        known = Portability(verdict=verdict, sentence="", layers=1)
+        artifact.write_json(file, artifact.read_json(file, Evaluation).model_copy(update={"portability": known}))
+    found = chosen(at_most={"portability_disagreement": 0.0})
+    assert found.variant == "student" and found.candidates["student_int8"].gaps == {"portability_disagreement": 1.0}

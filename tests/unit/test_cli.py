@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plan", "--check"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"], ["compare", "--help"], ["plan", "--check"]])
 def test_help_and_check_import_nothing_heavy(arguments: list[str]):
     code = (
         "import sys; sys.argv = ['stillroom', *sys.argv[1:]]\n"
@@ -51,7 +51,19 @@ def test_mistakes_end_with_status_2_all_at_once_and_nothing_is_written(checkout:
 
 def test_every_command_is_explained():
     done = run(ROOT, "-m", "flows.cli", "--help")
-    for command in ("plan", "run", "report", "promote", "rollback", "serve", "schedule", "ui", "doctor"):
+    for command in (
+        "plan",
+        "run",
+        "report",
+        "explain",
+        "compare",
+        "promote",
+        "rollback",
+        "serve",
+        "schedule",
+        "ui",
+        "doctor",
+    ):
         assert f" {command} " in done.stdout
 
 

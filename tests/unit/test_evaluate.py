@@ -102,3 +102,14 @@ def test_torch_is_never_imported() -> None:
     )
     root = str(Path(evaluate.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": root}, capture_output=True)
+
+
+def test_portability_stands_beside_the_quality_of_integer_files_alone() -> None:
+    """Null for a float file."""
+    assert evaluated("student").portability is None
+    quantize_dynamic(
+        artifact.variant_folder("student") / "model.onnx", artifact.variant_folder("student_int8") / "model.onnx"
+    )
+    found = evaluated("student_int8").portability
+    assert found is not None and found.layers == 2
+    assert found.verdict in ("differs", "portable on sample") and found.rows == 30

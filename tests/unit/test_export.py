@@ -6,13 +6,14 @@ import re
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
 
 from tasks.core.contract import Graph
 from tasks.core.errors import TechniqueError
-from tasks.core.export import OPSET, export, parity, relative_difference, session
+from tasks.core.export import LEVELS, OPSET, export, parity, relative_difference, session
 from tasks.core.graph import plain, pool_globally
 from tests.unit import tiny
 
@@ -58,6 +59,30 @@ def test_parity_is_relative_to_the_scale_of_the_logits() -> None:
     for scale in (1e-3, 1.0, 1e4):
         found = relative_difference((reference + 0.01) * scale, reference * scale)
         assert found == pytest.approx(0.01 / reference.std())
+
+
+def test_classes_far_apart_do_not_hide_that_all_rows_answer_alike() -> None:
+    """A network that has lost its weights but kept the bias of its last layer is not the network."""
+    bias = np.array([0.0, 100.0, -100.0])
+    reference = bias + 0.02 * np.random.default_rng(0).normal(size=(50, 3))
+    assert np.abs(bias - reference).max() / reference.std() < 1e-3  # what the standard deviation of all would say
+    assert relative_difference(np.tile(bias, (50, 1)), reference) > 1
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_a_fault_of_the_optimizer_is_caught(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = tiny.trained(), tiny.pictures()
+    right, wrong = tiny.exported(), tiny.exported()
+    for tensor in wrong.graph.initializer:
+        if tensor.name.endswith("weight"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 0, tensor.name))
+    monkeypatch.setattr("tasks.core.export.session", lambda proto, at: session(wrong if at == level else proto, at))
+    with pytest.raises(TechniqueError, match=rf"once it optimizes the graph \({level}\)"):
+        parity(network, right, data)
+
+
+def test_levels_are_all_that_onnx_runtime_has() -> None:
+    assert {*LEVELS} == {*onnxruntime.GraphOptimizationLevel.__members__}
 
 
 @pytest.mark.parametrize("constant", [0.0, 5.0])

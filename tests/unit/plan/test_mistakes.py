@@ -1,15 +1,17 @@
 """Every mistake that a person can make in a file, one planted at a time, and the line that tells it."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from tasks.core.metrics import Lower
 from tasks.plan import PlanError, load
 
 PLAN, EXPECT, ROLLOUT, SCHEDULE = "plan.yaml", "expectations.yaml", "rollout.yaml", "schedule.yaml"
 TECHNIQUES = "distill, prune, quantize, train"
 ROWS = "data, baseline, student, pruned, student_int8"
-METRICS = "accuracy_drop, worst_class_drop, size_mb, parameters, macs, latency_p50_ms, latency_p95_ms, latency_ratio"
+METRICS = ", ".join(get_args(Lower))
 STUDENT = "  student: {from: baseline, technique: distill, epochs: 3, student: {arch: mlp, width: 8}, layers: [1, 2]}\n"
 PRUNED = "  pruned: {from: baseline, technique: prune, ratio: 0.5, recover: {epochs: 1}}\n"
 

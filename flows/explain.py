@@ -1,0 +1,124 @@
+"""`stillroom explain VARIANT`: the chain that made it, what each row was asked, found and left alone, and its cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from tasks.core import artifact
+from tasks.core.contract import Card, Form
+from tasks.core.errors import ArtifactError, PlanError, nearest
+from tasks.core.frozen import Frozen
+from tasks.core.recipe import warnings_of
+from tasks.core.results import Summary
+from tasks.evidence.waterfall import Waterfall, waterfall
+from tasks.plan import Plan
+
+RUN_RECORD = Path(".stillroom/run.json")
+_ASIDE = ("_left_alone", "_left_float", "_left_fresh", "_skipped")
+
+
+class Link(Frozen):
+    """One row of the chain."""
+
+    variant: str
+    parent: str
+    technique: str
+    form: Form
+    params: dict[str, JsonValue]
+    facts: dict[str, JsonValue] = Field(description="what the technique found, all of it")
+    left_alone: dict[str, JsonValue] = Field(
+        description="the part of the facts that says what was not changed, and why"
+    )
+    build_seconds: float | None = Field(description="of the last flow run, where it computed this row")
+    warnings: tuple[str, ...]
+
+
+class Explanation(Frozen):
+    """All that `stillroom explain` says; `chain` goes from the untrained network's first row down to `variant`."""
+
+    variant: str
+    reference: str
+    chosen: bool | None = Field(description="null: the last run did not compare this variant")
+    chain: tuple[Link, ...]
+    waterfall: Waterfall | None = Field(description="null: the last run did not compare this variant")
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    state: str
+    seconds: float
+
+
+class _Run(BaseModel):
+    """.stillroom/run.json, as far as it is looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+    stages: dict[str, _Stage] = {}
+
+
+def explain(plan: Plan, variant: str) -> Explanation:
+    """Everything known of a variant of the plan; PlanError for another name, ArtifactError when it is not built."""
+    if variant not in plan.variants:
+        known = ", ".join(plan.variants)
+        raise PlanError(f"variant {variant!r}: there is none{nearest(variant, plan.variants)}; allowed: {known}")
+    seconds = build_seconds()
+    chain: list[Link] = []
+    name = variant
+    while name != "data":
+        chain.insert(0, link(plan, name, seconds.get(name)))
+        name = plan.variants[name].parent
+    summary = artifact.read_json(artifact.SUMMARY, Summary) if artifact.SUMMARY.exists() else None
+    compared = summary is not None and variant in {row.variant for row in summary.rows}
+    return Explanation(
+        variant=variant,
+        reference=plan.choose.reference,
+        chosen=summary.chosen == variant if summary and compared else None,
+        chain=tuple(chain),
+        waterfall=waterfall(summary, variant) if summary and compared else None,
+    )
+
+
+def link(plan: Plan, name: str, seconds: float | None) -> Link:
+    """One row, from its card; ArtifactError when the card is of a row that the plan has changed since."""
+    path = artifact.variant_folder(name) / "card.json"
+    card, row = artifact.read_json(path, Card), plan.variants[name]
+    if (card.parent, card.technique) != (row.parent, row.technique):
+        made = f"{card.technique} of {card.parent}"
+        raise ArtifactError(
+            f"{path}: made by {made}, the plan says {row.technique} of {row.parent}; `stillroom run` makes it anew"
+        )
+    left = {key: value for key, value in card.facts.items() if key == "left_alone" or key.endswith(_ASIDE)}
+    return Link(
+        variant=name,
+        parent=card.parent,
+        technique=card.technique,
+        form=card.form,
+        params=card.params,
+        facts=card.facts,
+        left_alone=left,
+        build_seconds=seconds,
+        warnings=warnings_of(row.params),
+    )
+
+
+def build_seconds() -> dict[str, float]:
+    """How long each row's build took, of those that the last flow run computed; reused ones say nothing."""
+    if not RUN_RECORD.exists():
+        return {}
+    try:
+        run = _Run.model_validate_json(RUN_RECORD.read_bytes())
+    except ValidationError as e:
+        raise ArtifactError(f"{RUN_RECORD}: {e.errors()[0]['msg']}; delete it, the next run writes it") from None
+    return {
+        name.removeprefix("build@"): stage.seconds
+        for name, stage in run.stages.items()
+        if name.startswith("build@") and stage.state == "computed"
+    }
+
+
+def plain(value: JsonValue) -> str:
+    """A parameter or fact as a person writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

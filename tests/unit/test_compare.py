@@ -1,0 +1,117 @@
+"""`stillroom compare`: verdicts that follow their intervals, on planted numbers."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flows import compare as comparing
+from flows.comparison import Comparison, Pair, judged, of_revisions, of_variants
+from flows.measured import Results, of_this_checkout, results
+from tasks import choose
+from tasks.core import artifact
+from tasks.core.errors import ArtifactError
+from tasks.core.results import Interval
+from tests.unit import fake_evidence, fake_project
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def measured(changes: object = None, sha: str | None = None) -> Results:
+    fake_evidence.plant(changes)  # type: ignore[arg-type]
+    choose.run(fake_project.settings())
+    if sha:
+        path = artifact.evaluation_file("baseline")
+        path.write_text(path.read_text().replace("0" * 64, sha))
+    return results(of_this_checkout, "here")
+
+
+def verdicts(pair: Pair) -> dict[tuple[str, int | None], str]:
+    return {(d.metric, d.batch): d.verdict for d in pair.differences}
+
+
+def test_two_variants_of_one_run() -> None:
+    found = of_variants(measured(), "baseline", "student")
+    assert found.of == "variants" and not found.only_a
+    said = verdicts(found.pairs[0])
+    assert said["test_accuracy", None] == "no significant change"  # a point, on 60 rows
+    assert said["size_bytes", None] == "better"
+    assert said["latency_p50_ms", 1] == said["latency_p50_ms", 4] == "better"
+    latency = found.pairs[0].differences[-1]
+    assert latency.change is not None and latency.change.value == pytest.approx(0.5)
+    assert latency.change.low == pytest.approx(0.475)
+
+
+def test_a_drop_that_the_rows_can_tell_is_worse() -> None:
+    found = of_variants(measured({"student": {"accuracy": 0.5}}), "baseline", "student")
+    assert verdicts(found.pairs[0])["test_accuracy", None] == "worse"
+
+
+def test_two_revisions_pair_what_both_have_and_name_the_rest() -> None:
+    before = measured()
+    after = measured({"student": {"size_bytes": 600_000, "p50_ms": 0.51}})
+    after = after.model_copy(update={"measured": {k: v for k, v in after.measured.items() if k != "student_int8"}})
+    found = of_revisions("v1", before, "v2", after)
+    assert [pair.a for pair in found.pairs] == ["baseline", "student"]
+    assert found.only_a == ("student_int8",) and found.only_b == ()
+    said = verdicts(found.pairs[1])
+    assert said["size_bytes", None] == "worse" and said["macs", None] == "worse"
+    assert said["latency_p50_ms", 1] == "no significant change"
+    reference = verdicts(found.pairs[0])
+    assert reference["size_bytes", None] == "the same" and reference["latency_p50_ms", 1] == "not comparable"
+
+
+def test_latencies_by_way_of_another_reference_are_not_compared() -> None:
+    found = of_revisions("v1", measured(), "v2", measured(sha="1" * 64))
+    assert verdicts(found.pairs[1])["latency_p50_ms", 1] == "not comparable"
+    assert not found.pairs[0].same_model and found.pairs[1].same_model
+    text = io.StringIO()
+    comparing.show(Console(file=text, width=100), found)
+    assert "no common yardstick" in text.getvalue() and "\x1b" not in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= 100
+
+
+def test_latencies_of_another_processor_are_not_compared() -> None:
+    before = measured()
+    after = before.model_copy(update={"cpu": "Another 1"})
+    said = verdicts(of_revisions("v1", before, "v2", after).pairs[1])
+    assert said["latency_p50_ms", 1] == "not comparable" and said["size_bytes", None] == "the same"
+
+
+@pytest.mark.parametrize(
+    ("interval", "more", "said"),
+    [
+        ((0.1, 0.05, 0.2), True, "better"),
+        ((0.1, 0.05, 0.2), False, "worse"),
+        ((-0.1, -0.2, -0.05), True, "worse"),
+        ((0.1, 0.0, 0.2), True, "no significant change"),
+        ((0.0, 0.0, 0.0), False, "the same"),
+    ],
+)
+def test_the_verdict_is_what_the_interval_says(interval: tuple[float, ...], more: bool, said: str) -> None:
+    value, low, high = interval
+    assert judged(Interval(value=value, low=low, high=high), 0.0, more_is_better=more) == said
+
+
+def test_files_of_another_version_are_read_for_what_is_compared_and_damaged_ones_named() -> None:
+    measured()
+    path = artifact.evaluation_file("student")
+    path.write_text(path.read_text().replace('"macs"', '"flips": 3, "macs"'))
+    assert results(of_this_checkout, "here").measured["student"].macs == 500_000
+    path.write_text(path.read_text().replace('"macs"', '"mac"'))
+    with pytest.raises(ArtifactError, match=r"student\.json at v1: macs: Field required"):
+        results(of_this_checkout, "at v1")
+    path.unlink()
+    with pytest.raises(ArtifactError, match="not there yet"):
+        results(of_this_checkout, "here")
+
+
+def test_a_comparison_survives_its_json() -> None:
+    found = of_variants(measured(), "baseline", "student")
+    assert Comparison.model_validate_json(found.model_dump_json()) == found

@@ -34,7 +34,7 @@ ROWS = """
 
 
 def spread(state: dict[str, Tensor], octaves: float, generator: torch.Generator) -> dict[str, Tensor]:
-    """`state` with channels multiplied by 2 to the power of ±octaves/2 at most, and divided again where they are read."""
+    """`state`, its channels multiplied by 2 to the power of ±octaves/2 at most, and divided where they are read."""
     state = dict(state)
     for writer, reader in READ_BY.items():
         scale, shift, weight = f"{writer}.1.weight", f"{writer}.1.bias", f"{reader}.0.weight"

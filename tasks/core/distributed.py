@@ -56,6 +56,7 @@ def group() -> Iterator[None]:
             if rank():
                 stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))))
             yield
+        dist.barrier()  # a process that leaves while another still listens to it can abort that one
     finally:
         dist.destroy_process_group()
 

@@ -69,6 +69,16 @@ def test_classes_far_apart_do_not_hide_that_all_rows_answer_alike() -> None:
     assert relative_difference(np.tile(bias, (50, 1)), reference) > 1
 
 
+def test_rounding_is_no_fault_and_lost_rows_are_no_rounding() -> None:
+    """An untrained network's rows differ by little more than float32 keeps of its logits."""
+    rng = np.random.default_rng(0)
+    bias, noise = np.array([0.0, 1.0, -2.0]), rng.uniform(-1, 1, size=(50, 3))
+    for moves in (1e-4, 5e-5):
+        reference = bias + moves * rng.normal(size=(50, 3))
+        assert relative_difference(reference + 1e-6 * noise, reference) < 1e-5
+        assert relative_difference(np.tile(bias, (50, 1)), reference) > 1
+
+
 @pytest.mark.parametrize("level", LEVELS[1:])
 def test_a_fault_of_the_optimizer_is_caught(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, data = tiny.trained(), tiny.pictures()

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import Field
 
 from flows.measured import Measured, Point, Results
+from tasks.core.findings import Interval
 from tasks.core.frozen import Frozen
-from tasks.core.results import Interval
 from tasks.evidence.difference import difference, holds, quotient, share_interval
 
 Verdict = Literal["better", "worse", "the same", "no significant change", "not comparable"]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Interval
+from tasks.core.findings import Interval
 
 Read = Callable[[str], bytes]
 """The bytes of a file by its path in the checkout; ArtifactError when it cannot be had."""

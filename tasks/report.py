@@ -18,6 +18,7 @@ from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Bench, Chosen, Evaluation, Summary, SummaryRow, Timing
 from tasks.evidence import verdict
+from tasks.evidence.harm import sentences
 from tasks.evidence.scatter import Point, scatter_svg
 from tasks.evidence.waterfall import waterfalls
 from tasks.intake.validation import Validation
@@ -137,6 +138,8 @@ def page(evidence: Evidence, summary: Summary) -> str:
         summary=summary,
         claims=claims,
         changes=verdict.class_changes(mine, reference),
+        harm=sentences(mine.harm),
+        drops=mine.harm.recall_drop,
         scatter=Markup(scatter_svg(points, "Accuracy on test against latency", told)),
         validation=artifact.read_json(artifact.DATA / "validation.json", Validation),
         speed=verdict.speed,

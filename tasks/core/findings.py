@@ -7,6 +7,37 @@ from pydantic import Field
 from tasks.core.frozen import Frozen
 
 
+class Interval(Frozen):
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Harm(Frozen):
+    """Who lost against the reference, row by row of `test`; drops are reference minus variant, a gain is negative.
+
+    `accuracy_drop` has a paired 95 % interval and `mcnemar_p` the exact test of no change. `flips` is the share of rows
+    that went from right to wrong, `mends` from wrong to right. The intervals of `recall_drop` hold together with 95 %
+    over all classes, those of `group_drop` (accuracy) over all groups; `hurt_classes` and `hurt_groups` are those whose
+    whole interval lies above 0. `never_predicted`: classes that occur, that the reference finds and this variant never
+    answers; `constant`: every row got the same answer. `calibration_change`: variant minus reference.
+    """
+
+    accuracy_drop: Interval
+    mcnemar_p: float
+    flips: float
+    mends: float
+    recall_drop: dict[str, Interval]
+    group_drop: dict[str, Interval] = Field(default_factory=dict)
+    hurt_classes: tuple[str, ...] = ()
+    hurt_groups: tuple[str, ...] = ()
+    never_predicted: tuple[str, ...] = ()
+    constant: bool = False
+    calibration_change: float
+
+
 class Portability(Frozen):
     """Whether an INT8 file answers alike on x86 processors without VNNI, where sums of two products saturate.
 

@@ -5,16 +5,8 @@ Sizes are bytes, times are milliseconds, shares and accuracies are fractions of 
 
 from pydantic import Field
 
-from tasks.core.findings import Portability, Worth
+from tasks.core.findings import Harm, Interval, Portability, Worth
 from tasks.core.frozen import Frozen
-
-
-class Interval(Frozen):
-    """A value and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Quality(Frozen):
@@ -37,7 +29,8 @@ class Quality(Frozen):
 class Evaluation(Frozen):
     """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file.
 
-    `portability` is null for a file that multiplies no 8-bit integers.
+    `harm` is what it does to the reference's answers on test. `portability` is null for a file that multiplies no
+    8-bit integers.
     """
 
     variant: str
@@ -47,6 +40,7 @@ class Evaluation(Frozen):
     macs: int
     val: Quality
     test: Quality
+    harm: Harm
     portability: Portability | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from tasks.core.results import Interval
+from tasks.core.findings import Interval
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
 

@@ -43,20 +43,34 @@ def figures(variant: Evaluation, reference: Evaluation, timing: Timing) -> dict[
             f"{variant.variant} and {reference.variant}: measured on different test splits"
             f" ({ours.rows} and {theirs.rows} rows); run again"
         )
-    drops = [theirs.per_class_recall[name] - ours.per_class_recall[name] for name in theirs.per_class_recall]
+    drops, harm = [theirs.per_class_recall[k] - ours.per_class_recall[k] for k in theirs.per_class_recall], variant.harm
+    by_group = [drop.high for drop in harm.group_drop.values()]
     return {
         "accuracy": ours.accuracy,
         "accuracy_drop": theirs.accuracy - ours.accuracy,
+        "accuracy_drop_high": harm.accuracy_drop.high,
         "agreement": ours.agreement,
         "latency_ratio_high": timing.ratio.high,
         "macro_f1": ours.macro_f1,
         "size_mb": variant.size_bytes / 1e6,
         "worst_class_drop": max(drops, default=0.0),
+        "worst_class_drop_high": max((drop.high for drop in harm.recall_drop.values()), default=0.0),
+        "flips": harm.flips,
+        "classes_never_predicted": float(len(harm.never_predicted)),
+        **({"worst_group_drop_high": max(by_group)} if by_group else {}),
     }
 
 
 def check(found: Mapping[str, float], at_most: Iterable[Bound], at_least: Iterable[Bound]) -> tuple[Gate, ...]:
-    """A gate for every bound, upper bounds first, each in the order of the file; a figure without a bound has none."""
+    """A gate for every bound, upper bounds first, each in the order of the file; a figure without a bound has none.
+
+    Raises:
+        ArtifactError: A bound has no figure, as one on groups where the data have none.
+    """
+    at_most, at_least = tuple(at_most), tuple(at_least)
+    for name, _ in (*at_most, *at_least):
+        if name not in found:
+            raise ArtifactError(f"params/promotion.yaml: {name}: cannot be judged, the data have no groups")
     upper = (Gate(name, found[name], bound, False) for name, bound in at_most)
     lower = (Gate(name, found[name], bound, True) for name, bound in at_least)
     return (*upper, *lower)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.results import Interval
+from tasks.core.findings import Interval
 
 Array = np.ndarray[Any, Any]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tasks.core.results import Evaluation, Interval, Quality
+from tasks.core.findings import Interval
+from tasks.core.results import Evaluation, Quality
 
 NEVER_MORE = 20  # classes listed
 

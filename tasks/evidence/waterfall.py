@@ -10,8 +10,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from tasks.core.errors import ArtifactError, nearest
+from tasks.core.findings import Interval
 from tasks.core.frozen import Frozen
-from tasks.core.results import Interval, Summary, SummaryRow
+from tasks.core.results import Summary, SummaryRow
 from tasks.evidence.difference import holds, quotient
 
 _UNTRAINED = "data"

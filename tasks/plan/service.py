@@ -10,6 +10,17 @@ from tasks.core.frozen import Frozen
 from tasks.plan.clock import Cron, TimeZone
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Ceiling = Literal[
+    "accuracy_drop",
+    "accuracy_drop_high",
+    "worst_class_drop",
+    "worst_class_drop_high",
+    "worst_group_drop_high",
+    "flips",
+    "classes_never_predicted",
+    "size_mb",
+    "latency_ratio_high",
+]
 
 
 class Scaling(Frozen):
@@ -53,8 +64,8 @@ class Rollout(Frozen):
 class Promotion(Frozen):
     """params/promotion.yaml: the gates, on `test`. A gate left out is not checked."""
 
-    at_most: dict[Literal["accuracy_drop", "worst_class_drop", "size_mb", "latency_ratio_high"], float] = Field(
-        default_factory=dict, description="`latency_ratio_high` is the upper end of the ratio's 95 % interval"
+    at_most: dict[Ceiling, float] = Field(
+        default_factory=dict, description="names that end in `_high` are upper ends of 95 % intervals"
     )
     at_least: dict[Literal["accuracy", "agreement", "macro_f1"], Share] = Field(default_factory=dict)
 

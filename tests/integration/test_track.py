@@ -39,6 +39,7 @@ from tasks.plan.schema import (
     Variant,
 )
 from tasks.track import provenance, registry, run, store
+from tests.unit.fake_evidence import harm
 
 pytestmark = pytest.mark.integration
 ROWS = {"baseline": ("data", "train"), "small": ("baseline", "distill"), "small_int8": ("small", "quantize")}
@@ -103,7 +104,14 @@ def write(chosen: str = "small", weight: float = 2.0, accuracy: float = 0.97, re
             calibration_error=0.01,
         )
         report = Evaluation(
-            variant=name, model_sha256=digest, size_bytes=len(body), parameters=4, macs=4, val=quality, test=quality
+            variant=name,
+            model_sha256=digest,
+            size_bytes=len(body),
+            parameters=4,
+            macs=4,
+            val=quality,
+            test=quality,
+            harm=harm(dict.fromkeys(classes, 0.0)),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         lock[f"build@{name}"] = {"cmd": f"python -m tasks build {name}", "outs": [{"sha": digest}]}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.core import artifact
-from tasks.core.results import Bench, Evaluation, Interval, Machine, Quality, Timing
+from tasks.core.findings import Harm, Interval
+from tasks.core.results import Bench, Evaluation, Machine, Quality, Timing
 from tests.unit.fake_project import CLASSES, PARENTS
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -25,6 +26,16 @@ def quality(accuracy: float, rows: int, recall: Mapping[str, float] | None = Non
         agreement=0.9,
         calibration_error=0.01,
     )
+
+
+def harm(drops: Mapping[str, float], drop: float = 0.0, half: float = 0.01, **given: Any) -> Harm:
+    """Planted harm: these drops of recall, each and that of accuracy within `half` either way."""
+
+    def around(value: float) -> Interval:
+        return Interval(value=value, low=value - half, high=value + half)
+
+    plain = {"mcnemar_p": 1.0, "flips": 0.0, "mends": 0.0, "calibration_change": 0.0} | given
+    return Harm(accuracy_drop=around(drop), recall_drop={k: around(v) for k, v in drops.items()}, **plain)
 
 
 def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Timing:
@@ -61,6 +72,7 @@ def plant(
             macs=row["size_bytes"],
             val=quality(row["accuracy"], 30, recall),
             test=quality(test, 60, recall),
+            harm=harm(dict.fromkeys(recall or CLASSES, 0.0)),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         if name != leave_out:

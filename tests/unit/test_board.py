@@ -8,7 +8,8 @@ from rich.console import Console
 
 from flows.board import Board, tail
 from flows.show import board_view, counts, plan_tree, table
-from tasks.core.results import Interval, Summary, SummaryRow
+from tasks.core.findings import Interval
+from tasks.core.results import Summary, SummaryRow
 from tasks.plan import load
 
 

@@ -14,7 +14,7 @@ from flows.measured import Results, of_this_checkout, results
 from tasks import choose
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Interval
+from tasks.core.findings import Interval
 from tests.unit import fake_evidence, fake_project
 
 

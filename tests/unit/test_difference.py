@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tasks.core.results import Interval
+from tasks.core.findings import Interval
 from tasks.evidence.difference import difference, holds, quotient, share_interval
 
 

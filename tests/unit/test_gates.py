@@ -5,8 +5,10 @@ import math
 import pytest
 
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Evaluation, Interval, Quality, Timing
+from tasks.core.findings import Harm, Interval
+from tasks.core.results import Evaluation, Quality, Timing
 from tasks.evidence import gates
+from tests.unit.fake_evidence import harm
 
 
 def quality(rows: int, accuracy: float, recall: dict[str, float]) -> Quality:
@@ -15,9 +17,12 @@ def quality(rows: int, accuracy: float, recall: dict[str, float]) -> Quality:
     )
 
 
+HARM = harm({"cat": 0.02, "dog": 0.15}, drop=0.02, flips=0.03, never_predicted=("emu",))
+
+
 def evaluation(name: str, test: Quality, val: Quality | None = None, size: int = 500_000) -> Evaluation:
     return Evaluation(
-        variant=name, model_sha256="00", size_bytes=size, parameters=1, macs=1, val=val or test, test=test
+        variant=name, model_sha256="00", size_bytes=size, parameters=1, macs=1, val=val or test, test=test, harm=HARM
     )
 
 
@@ -40,11 +45,15 @@ def test_the_figures_are_those_of_test_worked_by_hand():
         {
             "accuracy": 0.96,
             "accuracy_drop": 0.02,
+            "accuracy_drop_high": 0.03,
+            "classes_never_predicted": 1,
+            "flips": 0.03,
             "agreement": 0.97,
             "latency_ratio_high": 0.6,
             "macro_f1": 0.9,
             "size_mb": 0.5,
             "worst_class_drop": 0.15,
+            "worst_class_drop_high": 0.16,
         }
     )
 
@@ -90,6 +99,14 @@ def test_there_is_a_gate_for_every_bound_and_for_nothing_else():
     checked = gates.check(found, [("size_mb", 1.0), ("accuracy_drop", 0.02)], [("agreement", 0.95)])
     assert [(g.name, g.holds) for g in checked] == [("size_mb", False), ("accuracy_drop", True), ("agreement", False)]
     assert gates.check(found, [], []) == ()
+
+
+def test_a_bound_on_groups_is_judged_where_there_are_groups_and_refused_where_not():
+    one = harm({"cat": 0.0}, group_drop={"old": {"value": 0.1, "low": 0.05, "high": 0.2}})
+    found = gates.figures(SMALL.model_copy(update={"harm": Harm.model_validate(one)}), REFERENCE, TIMING)
+    assert found["worst_group_drop_high"] == 0.2
+    with pytest.raises(ArtifactError, match="worst_group_drop_high: cannot be judged, the data have no groups"):
+        gates.check(gates.figures(SMALL, REFERENCE, TIMING), [("worst_group_drop_high", 0.1)], [])
 
 
 def test_the_table_shows_what_was_found_and_allowed():

@@ -15,6 +15,7 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest, Quality
 from tests.unit import fake_project
+from tests.unit.fake_evidence import harm
 
 
 def quality(accuracy: float) -> Quality:
@@ -44,6 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             macs=1,
             val=quality(0.1),
             test=quality(0.5 + k / 10),
+            harm=harm({}),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
     choose("student_int8")

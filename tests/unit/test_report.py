@@ -13,7 +13,8 @@ import pytest
 from tasks import choose, report
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Interval, Summary
+from tasks.core.findings import Interval
+from tasks.core.results import Summary
 from tasks.evidence import verdict
 from tasks.evidence.scatter import Point, scatter_svg
 from tests.unit import fake_evidence, fake_project

@@ -9,7 +9,8 @@ import pytest
 from tasks import choose, report
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Interval, Summary, SummaryRow
+from tasks.core.findings import Interval
+from tasks.core.results import Summary, SummaryRow
 from tasks.evidence.waterfall import Waterfalls, share, waterfall, waterfalls, way
 from tasks.track import steps
 from tests.unit import fake_evidence, fake_project

@@ -1,0 +1,109 @@
+"""Who was hurt: the same rows asked of the reference and of a variant, compared row by row.
+
+Interval of a paired difference: Agresti & Min 2005, "Simple improved confidence intervals for comparing matched
+proportions" (Statistics in Medicine 24:729). Test: McNemar 1947, exact. Over classes and groups the level is
+Bonferroni's, so that all intervals hold together. Shapes: N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from tasks.core.findings import Harm, Interval
+
+Array = np.ndarray[Any, Any]
+RISK = 0.05
+
+
+def paired_drop(before: Array, after: Array, tests: int = 1) -> Interval:
+    """Share right `before` less share right `after`, both bool (N,), and its interval; ValueError for no rows.
+
+    With `tests` such intervals each has the level 1 - 0.05 / tests. A half is added to each of the four counts, so that
+    two models without any disagreement on few rows are not said to be equal.
+    """
+    rows = len(before)
+    if rows == 0:
+        raise ValueError("the difference over no rows is undefined")
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    z = NormalDist().inv_cdf(1 - RISK / tests / 2)
+    wide = rows + 2
+    middle = (lost - gained) / wide
+    half = z * sqrt(lost + gained + 1 - (lost - gained) ** 2 / wide) / wide
+    return Interval(value=(lost - gained) / rows, low=max(-1.0, middle - half), high=min(1.0, middle + half))
+
+
+def mcnemar(before: Array, after: Array) -> float:
+    """The exact two-sided p-value of McNemar's test that as many rows were lost as gained; 1 when none moved."""
+    from scipy.stats import binomtest
+
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def harm(
+    predicted: Array,
+    reference: Array,
+    labels: Array,
+    classes: Sequence[str],
+    groups: Mapping[str, Array],
+    calibration_change: float,
+) -> Harm:
+    """Compare the answers (N,) of a variant and of the reference; `groups` has a bool (N,) for each group.
+
+    A class or group without rows is left out.
+    """
+    before, after = reference == labels, predicted == labels
+    recall = _drops(before, after, {name: labels == k for k, name in enumerate(classes)})
+    by_group = _drops(before, after, groups)
+    finds, answers = set(reference[before].tolist()), set(predicted.tolist())
+    return Harm(
+        accuracy_drop=paired_drop(before, after),
+        mcnemar_p=mcnemar(before, after),
+        flips=float((before & ~after).mean()),
+        mends=float((after & ~before).mean()),
+        recall_drop=recall,
+        group_drop=by_group,
+        hurt_classes=tuple(name for name, drop in recall.items() if drop.low > 0),
+        hurt_groups=tuple(name for name, drop in by_group.items() if drop.low > 0),
+        never_predicted=tuple(name for k, name in enumerate(classes) if k in finds and k not in answers),
+        constant=len(answers) == 1 and len(set(labels.tolist())) > 1,
+        calibration_change=calibration_change,
+    )
+
+
+def _drops(before: Array, after: Array, members: Mapping[str, Array]) -> dict[str, Interval]:
+    """The drop within each set of rows that is not empty, at a level that holds for all of them together."""
+    some = {name: rows for name, rows in members.items() if rows.any()}
+    return {name: paired_drop(before[rows], after[rows], len(some)) for name, rows in some.items()}
+
+
+def sentences(found: Harm) -> tuple[str, ...]:
+    """What a person should know of it, the alarms first."""
+    told = []
+    if found.constant:
+        told.append("Collapse: every row gets the same answer.")
+    elif found.never_predicted:
+        told.append(f"Collapse: never answers {', '.join(found.never_predicted)}, which the reference finds.")
+    for kind, names, drops in (
+        ("class", found.hurt_classes, found.recall_drop),
+        ("group", found.hurt_groups, found.group_drop),
+    ):
+        told += [f"Hurt: {kind} {name} lost {_points(drops[name])}." for name in names]
+    if not told:
+        told.append("No class or group can be told to have lost: every interval reaches 0.")
+    changed = "changed" if found.mcnemar_p < RISK else "not told to have changed"
+    told.append(
+        f"{found.flips:.2%} of rows went from right to wrong, {found.mends:.2%} from wrong to right: accuracy {changed}"
+        f" (lost {_points(found.accuracy_drop)}; McNemar p {found.mcnemar_p:.2g})."
+    )
+    return tuple(told)
+
+
+def _points(drop: Interval) -> str:
+    """A drop in points with its interval."""
+    return f"{100 * drop.value:.2f} points (95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f})"

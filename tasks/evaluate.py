@@ -33,13 +33,13 @@ def run(settings: Settings, variant: str) -> None:
     reference = artifact.variant_folder(settings.plan.choose.reference) / "model.onnx"
     session = open_session(path, settings.plan.threads)
     against = session if path == reference else open_session(reference, settings.plan.threads)
-    quality, hurt = {}, {}
+    quality = {}
     for name in ("val", "test"):
         split = data.split(name)
         logits = predict(session, split, rows_a_call(path))
         theirs = logits if against is session else predict(against, split, rows_a_call(reference))
         quality[name] = measure(logits, theirs, split, data, path)
-        hurt[name] = compare(logits, theirs, split, data)
+    hurt = compare(logits, theirs, split, data)  # the last split is test
     rows = {key: tuple(values.shape[1:]) for key, values in data.train.inputs.items()}
     cost = graph_cost(path, rows)
     portability = judge(path, data.split("val"), cost.macs, one_by_one=rows_a_call(path) == 1)
@@ -47,14 +47,14 @@ def run(settings: Settings, variant: str) -> None:
         variant=variant,
         model_sha256=sha256_of(path),
         portability=portability,
-        harm=hurt["test"],
+        harm=hurt,
         **cost._asdict(),
         **quality,
     )
     artifact.write_json(artifact.evaluation_file(variant), found)
     test = quality["test"]
     print(f"{variant}: accuracy {test.accuracy:.4f} on {test.rows} test rows, {cost.size_bytes / 1e6:.3f} MB")
-    for sentence in harm.sentences(hurt["test"]) if path != reference else ():
+    for sentence in harm.sentences(hurt) if path != reference else ():
         print(f"  {sentence}")
     if portability:
         print(f"  {portability.sentence}")

@@ -58,14 +58,15 @@ def harm(
     A class or group without rows is left out.
     """
     before, after = reference == labels, predicted == labels
+    lost, gained = before & ~after, after & ~before
     recall = _drops(before, after, {name: labels == k for k, name in enumerate(classes)})
     by_group = _drops(before, after, groups)
     finds, answers = set(reference[before].tolist()), set(predicted.tolist())
     return Harm(
         accuracy_drop=paired_drop(before, after),
         mcnemar_p=mcnemar(before, after),
-        flips=float((before & ~after).mean()),
-        mends=float((after & ~before).mean()),
+        flips=float(lost.mean()),
+        mends=float(gained.mean()),
         recall_drop=recall,
         group_drop=by_group,
         hurt_classes=tuple(name for name, drop in recall.items() if drop.low > 0),
@@ -99,7 +100,8 @@ def sentences(found: Harm) -> tuple[str, ...]:
     changed = "changed" if found.mcnemar_p < RISK else "not told to have changed"
     told.append(
         f"{found.flips:.2%} of rows went from right to wrong, {found.mends:.2%} from wrong to right: accuracy {changed}"
-        f" (lost {_points(found.accuracy_drop)}; McNemar p {found.mcnemar_p:.2g})."
+        f" (lost {_points(found.accuracy_drop)}; McNemar p {found.mcnemar_p:.2g});"
+        f" calibration error {found.calibration_change:+.4f}."
     )
     return tuple(told)
 

@@ -1,8 +1,9 @@
-"""Measures how fast every variant answers: all in one process, interleaved, so that each meets the same machine.
+"""Measures how fast every variant answers and writes the certificate: all in one process, round after round.
 
-Within a round every variant is called in shuffled order for `round_ms`; a round gives one ratio to the reference, and
-the median over rounds with its bootstrap interval is what is reported. Slow drift of the machine (load, clock) cancels
-in the ratio. Run it last and alone.
+In a round every variant is opened anew and called for `round_ms` at every batch size, in shuffled order; a round gives
+one ratio to the reference, and the median over rounds with its distribution-free interval is what is reported. All
+intervals of the certificate hold together with 95 % (Bonferroni). Rounds are added until each is as narrow as
+`precision` asks or `budget_s` is over, which is said. Run it last and alone; a machine that was not quiet is named.
 
 Every variant meets the same real rows of `val`, at least 256 of them, for the work of some depends on the row. A
 round is summed up by the median of its calls; by their mean, for it and the reference, where the graph has an `If`.
@@ -11,84 +12,180 @@ round is summed up by the median of its calls; by their mean, for it and the ref
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from tasks.core import artifact
-from tasks.core.contract import Split
 from tasks.core.dataset import read_data
+from tasks.core.findings import Footprint, Limit
 from tasks.core.graph import has_branches
+from tasks.core.points import EngineName, Point
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
-from tasks.core.timing import Center, measure, round_ratios
-from tasks.evidence import rapl
+from tasks.evidence import child, rapl
+from tasks.evidence.arithmetic import macs_by_arithmetic
+from tasks.evidence.engines import Model, caller, open_model
 from tasks.evidence.machine import machine, usable_cores
-from tasks.evidence.session import caller, open_session
-from tasks.evidence.stats import median_interval
-from tasks.plan.schema import Settings
+from tasks.evidence.noise import Watch
+from tasks.evidence.race import Laps, Opener, race
+from tasks.evidence.session import Feeds, feeds_of
+from tasks.evidence.standing import Standing, confidence_for
+from tasks.evidence.stats import fewest, median_interval
+from tasks.plan.schema import Plan, Settings
 
 Array = np.ndarray[Any, Any]
 ENERGY_SECONDS = 1.0
+LOOK_EVERY = 5  # rounds, at whether the intervals are narrow by now
 
 
 def run(settings: Settings) -> None:
     """Write results/bench.json."""
-    plan, val = settings.plan, read_data(artifact.DATA).split("val")
-    load_before = os.getloadavg()[0]
+    plan, load_before = settings.plan, os.getloadavg()[0]
     if load_before > usable_cores() / 2:
         print(f"bench: the machine is busy (load {load_before:.1f}): intervals will be wide")
+    sweep, watch = Sweep(plan), Watch()
     timings: dict[str, list[Timing]] = {name: [] for name in plan.variants}
-    branching = {name for name in plan.variants if has_branches(artifact.load_graph(name))}
-    for threads in plan.bench.threads:
-        sessions = {name: open_session(artifact.variant_folder(name) / "model.onnx", threads) for name in plan.variants}
-        for batch in plan.bench.batch:
-            point = f"bench/{threads}/{batch}"
-            calls = {name: caller(session, val, batch) for name, session in sessions.items()}
-            rounds = measure(calls, plan.bench.rounds, plan.bench.round_ms, seed_for(plan.seed, point))
-            for name in plan.variants:
-                center = np.mean if name in branching else np.median
-                timing = summarize(rounds[name], rounds[plan.choose.reference], threads, batch, plan.seed, center)
-                timings[name].append(timing)
-            print(f"{point}: " + ", ".join(f"{name} {timings[name][-1].p50_ms:.3f} ms" for name in plan.variants))
+    starts: dict[str, Laps] = {}
+    for engine in plan.bench.engines:
+        for threads in plan.bench.threads:
+            laps = sweep.race(engine, threads, watch)
+            starts = starts or laps
+            for name, found in sweep.timings(laps, engine, threads).items():
+                timings[name] += found
+    noise = watch.read()
+    for disturbance in noise.disturbances:
+        print(f"bench: the machine was not quiet: {disturbance}; the ratios bear it, absolute times may not")
     artifact.write_json(
         artifact.BENCH,
         Bench(
             reference=plan.choose.reference,
             machine=machine(load_before, os.getloadavg()[0]),
-            rounds=plan.bench.rounds,
+            noise=noise,
+            comparisons=sweep.comparisons,
+            confidence=sweep.standing.confidence,
+            precision=plan.bench.precision,
             timings={name: tuple(each) for name, each in timings.items()},
-            joules_per_row=energy(settings, val),
+            limits=tuple(sweep.limits.values()),
+            footprints={name: sweep.footprint(name, laps) for name, laps in starts.items()},
+            joules_per_row=sweep.energy(),
         ),
     )
 
 
-def energy(settings: Settings, val: Split) -> dict[str, float]:
-    """Joules of one row at the first thread count and batch size; empty where the processor's counter is unreadable."""
-    plan = settings.plan
-    threads, batch, found = plan.bench.threads[0], plan.bench.batch[0], {}
-    for name in plan.variants if rapl.read() else ():
-        session = open_session(artifact.variant_folder(name) / "model.onnx", threads)
-        joules = rapl.joules_per_row(caller(session, val, batch), batch, ENERGY_SECONDS)
-        if joules is not None:
-            found[name] = joules
-    return found
+@dataclass
+class Sweep:
+    """The points of the plan's benchmark, and what is needed at every one of them."""
+
+    plan: Plan
+
+    def __post_init__(self) -> None:
+        val = read_data(artifact.DATA).split("val")
+        graphs = {name: artifact.load_graph(name) for name in self.plan.variants}
+        shapes = {name: np.asarray(rows).shape[1:] for name, rows in val.inputs.items()}
+        branching = {name for name, graph in graphs.items() if has_branches(graph)}
+        self.feeds = {batch: feeds_of(val, batch) for batch in self.plan.bench.batch}
+        self.macs = {name: macs_by_arithmetic(g, shapes) for name, g in graphs.items() if name not in branching}
+        block = self.plan.bench
+        self.comparisons = (len(graphs) - 1) * len(block.engines) * len(block.threads) * len(block.batch)
+        confidence = confidence_for(self.comparisons)
+        self.standing = Standing(self.plan.choose.reference, branching, confidence, block.precision)
+
+    @cached_property
+    def limits(self) -> dict[int, Limit]:
+        """The machine's own, by thread count."""
+        counts = self.plan.bench.threads
+        return {n: Limit(threads=n, **child.ask("tasks.evidence.limits", n)) for n in counts}
+
+    def race(self, engine: EngineName, threads: int, watch: Watch) -> dict[str, Laps]:
+        """Rounds of all variants at every batch size, until the intervals are narrow or the time is over."""
+        block, start = self.plan.bench, perf_counter()
+        least = max(block.rounds, fewest(self.standing.confidence))
+
+        def opener(name: str) -> Opener:
+            path = artifact.variant_folder(name) / "model.onnx"
+
+            def open_anew() -> list[Any]:
+                model = open_model(engine, path, threads)
+                return [caller(model, each) for each in self.feeds.values()]
+
+            return open_anew
+
+        def go_on(laps: Mapping[str, Laps]) -> bool:
+            done = laps[self.standing.reference].rounds
+            if done < fewest(self.standing.confidence):
+                return True
+            if perf_counter() - start > block.budget_s:
+                return False
+            return done < least or bool((done - least) % LOOK_EVERY) or not self.standing.settled(laps)
+
+        openers = {name: opener(name) for name in self.plan.variants}
+        seed = seed_for(self.plan.seed, f"bench/{engine}/{threads}")
+        return race(openers, len(self.feeds), block.round_ms, seed, go_on, watch.tick)
+
+    def timings(self, laps: Mapping[str, Laps], engine: EngineName, threads: int) -> dict[str, list[Timing]]:
+        """Of every variant one for each batch size; each point is printed."""
+        found: dict[str, list[Timing]] = {name: [] for name in laps}
+        agreement = {name: self.agreement(name, engine, threads) for name in laps}
+        for k, batch in enumerate(self.feeds):
+            point = Point(engine, threads, batch)
+            for name in laps:
+                timing = self.standing.timing(laps, name, k, point)
+                share = self.limit_share(name, timing)
+                found[name].append(timing.model_copy(update={"limit_share": share, "agreement": agreement[name]}))
+            print(f"{point}, {laps[name].rounds} rounds")
+            for name in laps:
+                print(f"  {name}: {told(found[name][-1])}")
+        return found
+
+    def limit_share(self, name: str, timing: Timing) -> float | None:
+        """The multiplications' time at the machine's best rates over the measured; None: it depends on the row."""
+        if name not in self.macs:
+            return None
+        rates = self.limits[timing.threads].gmacs_per_s
+        least_ms = sum(timing.batch * macs / rates[kind] / 1e6 for kind, macs in self.macs[name].items())
+        return float(least_ms / timing.p50_ms)
+
+    def agreement(self, name: str, engine: EngineName, threads: int) -> float:
+        """The share of the timed rows that get the top class that ONNX Runtime gives them on the processor."""
+        if engine == "onnxruntime":
+            return 1.0
+        feeds, path = next(iter(self.feeds.values())), artifact.variant_folder(name) / "model.onnx"
+        mine, theirs = (answers(open_model(each, path, threads), feeds) for each in (engine, "onnxruntime"))
+        return float((mine == theirs).mean())
+
+    def footprint(self, name: str, laps: Laps) -> Footprint:
+        """Cold start at the first point's engine and threads, and the memory of a process of ONNX Runtime."""
+        path, block = artifact.variant_folder(name) / "model.onnx", self.plan.bench
+        memory = child.ask("tasks.evidence.footprint", path, block.threads[0], *block.batch)
+        return Footprint(cold_start_ms=median_interval(np.array(laps.cold_ms)), **memory)
+
+    def energy(self) -> dict[str, float]:
+        """Joules of one row at the first point; empty where the processor's counter is unreadable."""
+        point, found = self.plan.bench.first, {}
+        for name in self.plan.variants if rapl.read() else ():
+            model = open_model(point.engine, artifact.variant_folder(name) / "model.onnx", point.threads)
+            joules = rapl.joules_per_row(caller(model, self.feeds[point.batch]), point.batch, ENERGY_SECONDS)
+            if joules is not None:
+                found[name] = joules
+        return found
 
 
-def summarize(
-    rounds: list[Array], reference: list[Array], threads: int, batch: int, seed: int, center: Center = np.median
-) -> Timing:
-    """Percentiles over all calls, and the ratio to the reference over rounds, each summed up by `center`."""
-    all_ms = np.concatenate(rounds)
-    p50, p95, p99 = (float(p) for p in np.percentile(all_ms, (50, 95, 99)))
-    ratios = round_ratios(rounds, reference, center)
-    return Timing(
-        threads=threads,
-        batch=batch,
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-        rows_per_s=float(1000 * batch * len(all_ms) / all_ms.sum()),
-        calls=len(all_ms),
-        ratio=median_interval(ratios, seed_for(seed, f"bootstrap/{threads}/{batch}")),
+def answers(model: Model, feeds: Sequence[Feeds]) -> Array:
+    """The top class of every row of `feeds`."""
+    return np.concatenate([model.answer({name: each[name] for name in model.inputs}).argmax(axis=1) for each in feeds])
+
+
+def told(timing: Timing) -> str:
+    """One timing for people."""
+    ratio = timing.ratio
+    if timing.verdict == "reference":
+        return f"{timing.p50_ms:.3f} ms"
+    wide = "" if timing.precise else ", interval wider than asked for"
+    return (
+        f"{timing.p50_ms:.3f} ms, ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]: {timing.verdict}{wide}"
     )

@@ -14,7 +14,7 @@ from tasks.core.metrics import HIGHER, cost
 from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Quality, Timing
 from tasks.evidence.stats import pareto_front
 from tasks.evidence.worth import MILLION, request
-from tasks.plan.schema import BenchBlock, ChooseBlock, Settings
+from tasks.plan.schema import ChooseBlock, Settings
 from tasks.plan.worth import WorthBlock
 
 EXACT = 9  # decimals: more are noise of binary fractions (0.96 - 0.94 > 0.02), fewer could hide a row
@@ -29,7 +29,7 @@ def run(settings: Settings) -> None:
             f"{artifact.BENCH}: measured against {bench.reference!r}, the plan says {choose.reference!r}; run again"
         )
     seen = {name: artifact.read_json(artifact.evaluation_file(name), Evaluation) for name in names}
-    timed = {name: timing_of(bench, name, settings.plan.bench) for name in names}
+    timed = {name: bench.timing(name, settings.plan.bench.first) for name in names}
     reference = seen[choose.reference].val
     worth = {name: worth_of(timed[name], bench.joules_per_row.get(name), choose.worth) for name in names}
     candidates = {}
@@ -58,17 +58,6 @@ def run(settings: Settings) -> None:
     print(f"chosen: {best}, the {wanted} {choose.prefer} of the {len(fitting)} of {len(names)} that keep the budget")
     if best == choose.reference:
         print(f"{best} is the reference itself: no compressed variant within the budget is better")
-
-
-def timing_of(bench: Bench, name: str, block: BenchBlock) -> Timing:
-    """The timing that counts: the first thread count and the first batch size of the plan."""
-    threads, batch = block.threads[0], block.batch[0]
-    for timing in bench.timings.get(name, ()):
-        if (timing.threads, timing.batch) == (threads, batch):
-            return timing
-    raise ArtifactError(
-        f"{artifact.BENCH}: no entry for {name!r} at {threads} thread(s) and batch {batch}; `stillroom run` measures it"
-    )
 
 
 def worth_of(timing: Timing, joules: float | None, block: WorthBlock) -> Worth:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from tasks.core import artifact
 from tasks.core.errors import GateError
-from tasks.core.results import Chosen, Evaluation
+from tasks.core.results import Bench, Chosen, Evaluation
 from tasks.evidence import gates
-from tasks.track.evidence import read_timing
 from tasks.track.registry import Registry, Version
 
 if TYPE_CHECKING:
@@ -67,7 +66,8 @@ def check(settings: Settings, challenger: Version) -> tuple[gates.Gate, ...]:
             f" {artifact.evaluation_file(variant)} is about {ours.model_sha256[:12]}...; {REPORTED}"
         )
     theirs = artifact.read_json(artifact.evaluation_file(reference), Evaluation)
-    found = gates.figures(ours, theirs, read_timing(settings, variant))
+    timing = artifact.read_json(artifact.BENCH, Bench).timing(variant, settings.plan.bench.first)
+    found = gates.figures(ours, theirs, timing)
     bounds = settings.promotion
     return gates.check(found, bounds.at_most.items(), bounds.at_least.items())
 

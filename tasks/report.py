@@ -65,19 +65,12 @@ def gather(plan: Plan) -> Evidence:
     bench, chosen = artifact.read_json(artifact.BENCH, Bench), artifact.read_json(artifact.CHOSEN, Chosen)
     if set(chosen.candidates) != set(plan.variants) or chosen.reference != plan.choose.reference:
         raise ArtifactError(f"{artifact.CHOSEN}: made from another plan; `stillroom run` makes it anew")
-    threads, batch = plan.bench.threads[0], plan.bench.batch[0]
-    timings = {
-        name: t for name in depth for t in bench.timings.get(name, ()) if (t.threads, t.batch) == (threads, batch)
-    }
-    for name in depth:
-        if name not in timings:
-            raise ArtifactError(f"{artifact.BENCH}: no entry for {name!r} at {threads} thread(s) and batch {batch}")
     return Evidence(
         plan=plan,
         depth=depth,
         cards={name: artifact.read_json(artifact.variant_folder(name) / "card.json", Card) for name in depth},
         reports={name: artifact.read_json(artifact.evaluation_file(name), Evaluation) for name in depth},
-        timings=timings,
+        timings={name: bench.timing(name, plan.bench.first) for name in depth},
         bench=bench,
         chosen=chosen,
     )

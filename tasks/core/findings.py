@@ -56,6 +56,42 @@ class Portability(Frozen):
     sums_clipped: dict[str, int] = Field(default_factory=dict)
 
 
+class Noise(Frozen):
+    """How quiet the machine was while the rounds ran; `disturbances` says in words what was not.
+
+    `others_share` is the processor time that other processes took and `steal_share` what the hypervisor gave to other
+    guests, of all processors' time; null where the system does not count it. `clock_spread`: how much longer a fixed
+    piece of work took in a slow round (95th percentile) than in a fast one (5th), less 1: frequency, heat, throttling.
+    `frequency_mhz` is what the system says of the clock, lowest and highest; null where it says nothing.
+    """
+
+    others_share: float
+    steal_share: float | None
+    clock_spread: float
+    frequency_mhz: tuple[float, float] | None
+    disturbances: tuple[str, ...]
+
+
+class Limit(Frozen):
+    """The machine's best rates of matrix multiplication at a thread count, by arithmetic, and who reached them."""
+
+    threads: int
+    gmacs_per_s: dict[str, float]
+    reached_by: dict[str, str]
+
+
+class Footprint(Frozen):
+    """What a variant costs before its first answer: opening the file and one answer, and the memory of a process.
+
+    `peak_memory_mb` is the most that a fresh process holds which loads it and answers every batch size of the plan;
+    `model_memory_mb` is what that is more than before the model was opened.
+    """
+
+    cold_start_ms: Interval
+    peak_memory_mb: float
+    model_memory_mb: float
+
+
 class Worth(Frozen):
     """What a request costs under the assumptions of `choose.worth`; RAPL counts all that ran on the processor."""
 

@@ -3,10 +3,15 @@
 Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
-from tasks.core.findings import Harm, Interval, Portability, Worth
+from tasks.core.artifact import BENCH
+from tasks.core.errors import ArtifactError
+from tasks.core.findings import Footprint, Harm, Interval, Limit, Noise, Portability, Worth
 from tasks.core.frozen import Frozen
+from tasks.core.points import EngineName, Point
 
 
 class Quality(Frozen):
@@ -45,8 +50,15 @@ class Evaluation(Frozen):
 
 
 class Timing(Frozen):
-    """One variant at one thread count and batch size. `ratio`: its latency over the reference's, under 1 is faster."""
+    """One variant on one engine at one thread count and batch size.
 
+    `ratio` is its latency over the reference's, under 1 is faster; `verdict` says no more than that interval supports,
+    and `precise` whether it is as narrow as the plan asks. `limit_share` is the time that the multiplications would
+    take at the machine's best rate over `p50_ms`; null where the work depends on the row. `agreement` is the share of
+    rows that get the top class that ONNX Runtime gives them.
+    """
+
+    engine: EngineName = "onnxruntime"
     threads: int
     batch: int
     p50_ms: float
@@ -54,7 +66,17 @@ class Timing(Frozen):
     p99_ms: float
     rows_per_s: float
     calls: int
+    rounds: int
     ratio: Interval
+    verdict: Literal["reference", "faster", "slower", "no significant change"]
+    precise: bool
+    limit_share: float | None = None
+    agreement: float = 1.0
+
+    @property
+    def point(self) -> Point:
+        """Where it was taken."""
+        return Point(self.engine, self.threads, self.batch)
 
 
 class Machine(Frozen):
@@ -69,13 +91,30 @@ class Machine(Frozen):
 
 
 class Bench(Frozen):
-    """results/bench.json. `joules_per_row`: as the processor counts energy; empty where it cannot be asked."""
+    """results/bench.json, the speed-up certificate.
+
+    All `comparisons` of a variant with the reference hold together with 95 %, each by itself with `confidence`.
+    `precision` is the half width, as a share of the ratio, at which rounds were to end. `joules_per_row`: as the
+    processor counts energy; empty where it cannot be asked.
+    """
 
     reference: str
     machine: Machine
-    rounds: int
+    noise: Noise
+    comparisons: int
+    confidence: float
+    precision: float
     timings: dict[str, tuple[Timing, ...]]
+    limits: tuple[Limit, ...] = ()
+    footprints: dict[str, Footprint] = Field(default_factory=dict)
     joules_per_row: dict[str, float] = Field(default_factory=dict)
+
+    def timing(self, name: str, point: Point) -> Timing:
+        """That of a variant at a point; ArtifactError when it was not taken."""
+        for timing in self.timings.get(name, ()):
+            if timing.point == point:
+                return timing
+        raise ArtifactError(f"{BENCH}: no entry for {name!r} at {point}; `stillroom run` measures it")
 
 
 class Candidate(Frozen):

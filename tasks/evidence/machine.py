@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tasks.core.results import Machine
@@ -13,6 +14,7 @@ X86 = "avx2 avx512f avx512bw avx512vl avx512_vnni avx_vnni avx_vnni_int8 avx512_
 ARM = "asimd asimddp i8mm bf16 sve sve2 sme"
 FLAGS = (*X86.split(), *ARM.split())
 PACKAGES = ("numpy", "onnx", "onnxruntime")
+OPTIONAL = ("openvino",)
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, tuple[str, ...]]:
@@ -35,6 +37,9 @@ def machine(load_before: float, load_after: float) -> Machine:
     """The record; loads are one-minute averages (runnable processes) before and after the measurement."""
     cpu, flags = cpu_model()
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    for name in OPTIONAL:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return Machine(
         cpu=cpu,
         flags=flags,

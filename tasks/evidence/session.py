@@ -6,7 +6,7 @@ side (`bench`) do not steal time from one another.
 
 from __future__ import annotations
 
-from itertools import cycle
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,19 @@ import numpy as np
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
 from tasks.core.errors import ArtifactError, nearest
-from tasks.core.timing import Call
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Array = np.ndarray[Any, Any]
+Feeds = Mapping[str, Array]
 OUTPUT = "logits"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 FEEDS = 8  # different batches that are timed in turn, or more,
 ROWS = 256  # until they hold so many rows
 
 
-def open_session(path: Path, threads: int) -> InferenceSession:
+def open_session(path: Path, threads: int, provider: str = CPU) -> InferenceSession:
     """A session over the model at `path` with `threads` threads; ArtifactError when it is missing or damaged."""
     import onnxruntime as ort
     from onnxruntime.capi import onnxruntime_pybind11_state as state
@@ -43,29 +44,32 @@ def open_session(path: Path, threads: int) -> InferenceSession:
     options.log_severity_level = 3
     damaged = (state.InvalidProtobuf, state.InvalidGraph, state.Fail, state.NotImplemented, state.NoSuchFile)
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([provider, CPU])))
     except damaged as e:
         raise ArtifactError(f"{path}: ONNX Runtime cannot load it: {e}") from e
 
 
 def feed_names(session: InferenceSession, split: Split) -> list[str]:
     """The names of the model's inputs; ArtifactError when the data have no input of that name."""
-    names = [i.name for i in session.get_inputs()]
+    return checked_names([i.name for i in session.get_inputs()], split.inputs)
+
+
+def checked_names(names: Sequence[str], have: Iterable[str]) -> list[str]:
+    """`names`; ArtifactError when one is not among the inputs that the data have."""
+    have = list(have)
     for name in names:
-        if name not in split.inputs:
-            have = ", ".join(split.inputs)
-            raise ArtifactError(f"model input {name!r}: the data have only {have}{nearest(name, split.inputs)}")
-    return names
+        if name not in have:
+            raise ArtifactError(f"model input {name!r}: the data have only {', '.join(have)}{nearest(name, have)}")
+    return list(names)
 
 
-def caller(session: InferenceSession, split: Split, batch: int) -> Call:
-    """A function that runs the model once on the next of some batches of real rows (reused when there are few)."""
-    feeds = []
+def feeds_of(split: Split, batch: int) -> list[Feeds]:
+    """Some batches of real rows, all inputs of the data (reused when there are few rows)."""
+    feeds: list[Feeds] = []
     for k in range(max(FEEDS, ceil(ROWS / batch))):
         index = np.arange(k * batch, (k + 1) * batch) % len(split)
-        feeds.append({name: np.ascontiguousarray(split.inputs[name][index]) for name in feed_names(session, split)})
-    turn = cycle(feeds)
-    return lambda: session.run([OUTPUT], next(turn))
+        feeds.append({name: np.ascontiguousarray(rows[index]) for name, rows in split.inputs.items()})
+    return feeds
 
 
 def predict(session: InferenceSession, split: Split, batch: int = 256) -> Array:

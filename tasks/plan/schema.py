@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from tasks.core.contract import Params
 from tasks.core.frozen import Frozen
 from tasks.core.metrics import Higher, Lower, Metric
+from tasks.core.points import EngineName, Point
 from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
 from tasks.plan.worth import WorthBlock
 
@@ -70,14 +71,26 @@ class BenchBlock(Frozen):
 
     threads: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field((1,), min_length=1, description="thread counts")
     batch: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field((1, 32), min_length=1, description="batch sizes")
-    rounds: int = Field(30, ge=5, le=10_000, description="interleaved rounds; more make the interval narrower")
+    engines: tuple[EngineName, ...] = Field(
+        ("onnxruntime",), min_length=1, description="what runs the models; `choose` goes by the first"
+    )
+    rounds: int = Field(30, ge=5, le=10_000, description="the fewest interleaved rounds")
     round_ms: float = Field(5.0, gt=0, le=10_000, description="how long each variant is called within one round")
+    precision: float = Field(
+        0.02, gt=0, lt=1, description="rounds are added until an interval is this share of its ratio to either side"
+    )
+    budget_s: float = Field(60.0, gt=0, description="... or this time is over, for each engine and thread count")
+
+    @property
+    def first(self) -> Point:
+        """The point that `choose`, the gates and the page go by."""
+        return Point(self.engines[0], self.threads[0], self.batch[0])
 
 
 class ChooseBlock(Frozen):
     """`choose:` the budget and what to prefer within it, judged on `val`.
 
-    Latencies are those at the first of bench.threads and of bench.batch.
+    Latencies are those at the first of bench.engines, of bench.threads and of bench.batch.
     """
 
     reference: str = Field(description="the row that drops, ratios and agreement are measured against")

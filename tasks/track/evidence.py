@@ -74,20 +74,8 @@ class Row:
 def read_row(settings: Settings, name: str) -> Row:
     """Everything known of a variant; ArtifactError when a part is missing."""
     card = read_json(variant_folder(name) / "card.json", Card)
-    return Row(
-        card, read_json(evaluation_file(name), Evaluation), read_timing(settings, name), architecture(settings, name)
-    )
-
-
-def read_timing(settings: Settings, name: str) -> Timing:
-    """A variant's timing at the first thread count and batch size of the plan: the one that counts."""
-    bench, block = read_json(BENCH, Bench), settings.plan.bench
-    for timing in bench.timings.get(name, ()):
-        if (timing.threads, timing.batch) == (block.threads[0], block.batch[0]):
-            return timing
-    raise ArtifactError(
-        f"{BENCH}: {name} was not timed at threads {block.threads[0]}, batch {block.batch[0]}; run again"
-    )
+    timing = read_json(BENCH, Bench).timing(name, settings.plan.bench.first)
+    return Row(card, read_json(evaluation_file(name), Evaluation), timing, architecture(settings, name))
 
 
 def architecture(settings: Settings, name: str) -> Mapping[str, JsonValue]:

@@ -13,7 +13,6 @@ from tasks.core import artifact
 from tasks.core.contract import Card, Params
 from tasks.core.errors import ArtifactError, GateError
 from tasks.core.results import (
-    Bench,
     Candidate,
     Chosen,
     Evaluation,
@@ -23,7 +22,6 @@ from tasks.core.results import (
     Quality,
     Summary,
     SummaryRow,
-    Timing,
 )
 from tasks.plan.schema import (
     BenchBlock,
@@ -39,6 +37,7 @@ from tasks.plan.schema import (
     Variant,
 )
 from tasks.track import provenance, registry, run, store
+from tests.unit import fake_evidence
 from tests.unit.fake_evidence import harm
 
 pytestmark = pytest.mark.integration
@@ -124,13 +123,10 @@ def write_joins(chosen: str) -> None:
     machine = Machine(cpu="any", flags=(), cores=2, load_before=0, load_after=0, versions={})
     ratios = {name: Interval(value=0.4 + k / 10, low=0.3, high=0.8) for k, name in enumerate(ROWS)}
     times = {
-        name: tuple(
-            Timing(threads=1, batch=b, p50_ms=1, p95_ms=2, p99_ms=3, rows_per_s=9, calls=9, ratio=ratio)
-            for b in (1, 32)
-        )
+        name: tuple(fake_evidence.timing(1, 2, 1, b).model_copy(update={"ratio": ratio}) for b in (1, 32))
         for name, ratio in ratios.items()
     }
-    artifact.write_json(artifact.BENCH, Bench(reference="baseline", machine=machine, rounds=5, timings=times))
+    artifact.write_json(artifact.BENCH, fake_evidence.certificate(machine, times))
     candidates = {name: Candidate(values={}, gaps={}) for name in ROWS}
     artifact.write_json(
         artifact.CHOSEN,

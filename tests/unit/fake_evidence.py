@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.core import artifact
-from tasks.core.findings import Harm, Interval
+from tasks.core.findings import Footprint, Harm, Interval, Limit, Noise
 from tasks.core.results import Bench, Evaluation, Machine, Quality, Timing
+from tasks.evidence.standing import verdict
 from tests.unit.fake_project import CLASSES, PARENTS
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -41,6 +42,7 @@ def harm(drops: Mapping[str, float], drop: float = 0.0, half: float = 0.01, **gi
 def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Timing:
     ratio = p50_ms / reference_ms
     same = ratio == 1.0
+    interval = Interval(value=ratio, low=ratio if same else ratio * 0.95, high=ratio if same else ratio * 1.05)
     return Timing(
         threads=1,
         batch=batch,
@@ -49,7 +51,11 @@ def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Tim
         p99_ms=p95_ms * 1.1,
         rows_per_s=1000 * batch / p50_ms,
         calls=100,
-        ratio=Interval(value=ratio, low=ratio if same else ratio * 0.95, high=ratio if same else ratio * 1.05),
+        rounds=30,
+        ratio=interval,
+        verdict="reference" if same else verdict(interval),
+        precise=same,
+        limit_share=0.25,
     )
 
 
@@ -86,4 +92,23 @@ def plant(
         load_after=0.9,
         versions={"python": "3.11.7", "onnxruntime": "1.32.0"},
     )
-    artifact.write_json(artifact.BENCH, Bench(reference="baseline", machine=machine, rounds=5, timings=timings))
+    artifact.write_json(artifact.BENCH, certificate(machine, timings))
+
+
+def certificate(machine: Machine, timings: Mapping[str, tuple[Timing, ...]]) -> Bench:
+    """A benchmark on a quiet machine."""
+    start = Interval(value=5.0, low=4.0, high=6.0)
+    foot = Footprint(cold_start_ms=start, peak_memory_mb=90.0, model_memory_mb=3.0)
+    quiet = {"others_share": 0.0, "steal_share": 0.0, "clock_spread": 0.0, "frequency_mhz": None, "disturbances": ()}
+    limit = Limit(threads=1, gmacs_per_s={"fp32": 50.0, "int8": 200.0}, reached_by={"fp32": "any", "int8": "any"})
+    return Bench(
+        reference="baseline",
+        machine=machine,
+        noise=Noise.model_validate(quiet),
+        comparisons=4,
+        confidence=0.9875,
+        precision=0.02,
+        timings=dict(timings),
+        limits=(limit,),
+        footprints=dict.fromkeys(timings, foot),
+    )

@@ -86,7 +86,7 @@ def settings(**choose: object) -> Settings:
         data=DataBlock(source="digits"),
         model=ModelBlock(arch="mlp"),
         variants=rows,
-        bench=BenchBlock(threads=(1,), batch=(1, 4), rounds=5, round_ms=0.1),
+        bench=BenchBlock(threads=(1,), batch=(1, 4), rounds=5, round_ms=0.1, budget_s=5, precision=0.9),
         choose=ChooseBlock.model_validate({"reference": "baseline", **choose}),
     )
     rest = {"expectations": Expectations(), "rollout": Rollout(), "promotion": Promotion()}

@@ -104,7 +104,7 @@ def test_test_split_changes_nothing() -> None:
 
 def test_missing_bench_entry_is_named() -> None:
     plant(leave_out="student")
-    with pytest.raises(ArtifactError, match=r"bench\.json: no entry for 'student' at 1 thread\(s\) and batch 1"):
+    with pytest.raises(ArtifactError, match=r"bench\.json: no entry for 'student' at onnxruntime, 1 thread, batch 1"):
         chosen()
 
 

@@ -34,7 +34,10 @@ TIMING = Timing(
     p99_ms=3,
     rows_per_s=9,
     calls=5,
+    rounds=5,
     ratio=Interval(value=0.5, low=0.4, high=0.6),
+    verdict="faster",
+    precise=False,
 )
 REFERENCE = evaluation("baseline", quality(100, 0.98, {"cat": 1.0, "dog": 0.96, "emu": 0.9}))
 SMALL = evaluation("small", quality(100, 0.96, {"cat": 0.98, "dog": 0.81, "emu": 0.95}))

@@ -8,29 +8,36 @@ from tasks.evidence import stats
 
 
 def test_interval_of_equal_values_has_no_width() -> None:
-    found = stats.median_interval(np.ones(9), seed=1)
+    found = stats.median_interval(np.ones(9))
     assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
-def test_interval_is_repeatable_and_ordered() -> None:
-    values = np.random.default_rng(0).lognormal(size=31)
-    first, second = stats.median_interval(values, seed=5), stats.median_interval(values, seed=5)
-    assert first == second
-    assert first.low <= first.value == np.median(values) <= first.high
+def test_interval_is_between_the_values_that_the_binomial_table_names() -> None:
+    found = stats.median_interval(np.arange(1.0, 11.0)[::-1])  # n = 10: the 2nd and the 9th, for 97.9 %
+    assert (found.low, found.value, found.high) == (2.0, 5.5, 9.0)
 
 
-def test_interval_covers_the_true_median_about_95_times_in_100() -> None:
-    draw = np.random.default_rng(7)
-    inside = 0
-    for seed in range(400):
-        found = stats.median_interval(draw.normal(2.0, 1.0, 31), seed, resamples=500)
-        inside += found.low <= 2.0 <= found.high
-    assert 0.91 <= inside / 400 <= 0.99
+@pytest.mark.parametrize("confidence", [0.95, 0.99])
+def test_interval_covers_the_true_median_as_often_as_it_says_whatever_the_law(confidence: float) -> None:
+    draw, inside = np.random.default_rng(7), 0
+    for _ in range(2000):
+        found = stats.median_interval(draw.lognormal(0.0, 2.0, 25), confidence)
+        inside += found.low <= 1.0 <= found.high
+    assert confidence - 0.01 <= inside / 2000
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9875, 0.999])
+def test_fewest_values_that_bound_a_median(confidence: float) -> None:
+    n = stats.fewest(confidence)
+    stats.median_interval(np.arange(n), confidence)
+    assert 2 * 0.5**n <= 1 - confidence < 2 * 0.5 ** (n - 2)
+    with pytest.raises(ValueError, match="cannot bound"):
+        stats.median_interval(np.arange(n - 2), confidence)
 
 
 def test_median_of_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no values"):
-        stats.median_interval(np.empty(0), seed=0)
+    with pytest.raises(ValueError, match="0 values"):
+        stats.median_interval(np.empty(0))
 
 
 def test_softmax_survives_large_logits() -> None:

@@ -22,8 +22,8 @@ CASES = [
      "plan.yaml:3: thread: found an unknown key; allowed: seed, threads, bench, choose, data, model, variants; "
      "did you mean 'threads'?"),
     (PLAN, "batch: [1", "batches: [1",
-     "plan.yaml:10: bench.batches: found an unknown key; allowed: threads, batch, rounds, round_ms; "
-     "did you mean 'batch'?"),
+     "plan.yaml:10: bench.batches: found an unknown key; allowed: threads, batch, engines, rounds, round_ms, "
+     "precision, budget_s; did you mean 'batch'?"),
     (PLAN, "epochs: 3, lr", "epoch: 3, epochs: 3, lr",
      "plan.yaml:6: variants.baseline.epoch: found an unknown key; allowed: epochs, lr, from, technique; "
      "did you mean 'epochs'?"),

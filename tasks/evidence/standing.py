@@ -1,0 +1,74 @@
+"""What a race has shown so far: each variant's ratio to the reference, and whether that is told sharply enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tasks.core.findings import Interval
+from tasks.core.points import Point
+from tasks.core.results import Timing
+from tasks.core.timing import round_ratios
+from tasks.evidence.race import Laps
+from tasks.evidence.stats import median_interval
+
+Array = np.ndarray[Any, Any]
+Verdict = Literal["reference", "faster", "slower", "no significant change"]
+
+
+def confidence_for(comparisons: int) -> float:
+    """That of each of some intervals which are to hold together with 95 % (Bonferroni); of none, 95 %."""
+    return 1 - 0.05 / max(1, comparisons)
+
+
+def verdict(ratio: Interval) -> Verdict:
+    """What an interval of a latency ratio supports, and no more."""
+    return "faster" if ratio.high < 1 else "slower" if ratio.low > 1 else "no significant change"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How laps are judged; `branching` are the variants whose work depends on the row: of these the mean counts."""
+
+    reference: str
+    branching: Set[str]
+    confidence: float
+    precision: float
+
+    def ratio(self, laps: Mapping[str, Laps], name: str, k: int) -> Interval:
+        """Latency over the reference's at the k-th point."""
+        center = np.mean if name in self.branching else np.median
+        found = round_ratios(laps[name].calls_ms[k], laps[self.reference].calls_ms[k], center)
+        return median_interval(found, self.confidence)
+
+    def precise(self, ratio: Interval) -> bool:
+        """Whether an interval is narrow enough."""
+        return (ratio.high - ratio.low) / 2 <= self.precision * ratio.value
+
+    def settled(self, laps: Mapping[str, Laps]) -> bool:
+        """Whether every interval at every point is."""
+        others = (name for name in laps if name != self.reference)
+        points = range(len(laps[self.reference].calls_ms))
+        return all(self.precise(self.ratio(laps, name, k)) for name in others for k in points)
+
+    def timing(self, laps: Mapping[str, Laps], name: str, k: int, point: Point) -> Timing:
+        """Percentiles over all calls, and the ratio over rounds."""
+        all_ms, ratio = np.concatenate(laps[name].calls_ms[k]), self.ratio(laps, name, k)
+        p50, p95, p99 = (float(p) for p in np.percentile(all_ms, (50, 95, 99)))
+        return Timing(
+            engine=point.engine,
+            threads=point.threads,
+            batch=point.batch,
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            rows_per_s=float(1000 * point.batch * len(all_ms) / all_ms.sum()),
+            calls=len(all_ms),
+            rounds=laps[name].rounds,
+            ratio=ratio,
+            verdict="reference" if name == self.reference else verdict(ratio),
+            precise=self.precise(ratio),
+        )

@@ -61,7 +61,10 @@ class Timing(Frozen):
     engine: EngineName = "onnxruntime"
     threads: int
     batch: int
+    p5_ms: float
+    p25_ms: float
     p50_ms: float
+    p75_ms: float
     p95_ms: float
     p99_ms: float
     rows_per_s: float

@@ -16,6 +16,7 @@ from tasks.evidence.race import Laps
 from tasks.evidence.stats import median_interval
 
 Array = np.ndarray[Any, Any]
+PERCENTILES = (5, 25, 50, 75, 95, 99)
 Verdict = Literal["reference", "faster", "slower", "no significant change"]
 
 
@@ -57,14 +58,12 @@ class Standing:
     def timing(self, laps: Mapping[str, Laps], name: str, k: int, point: Point) -> Timing:
         """Percentiles over all calls, and the ratio over rounds."""
         all_ms, ratio = np.concatenate(laps[name].calls_ms[k]), self.ratio(laps, name, k)
-        p50, p95, p99 = (float(p) for p in np.percentile(all_ms, (50, 95, 99)))
+        percentiles = {f"p{p}_ms": float(np.percentile(all_ms, p)) for p in PERCENTILES}
         return Timing(
             engine=point.engine,
             threads=point.threads,
             batch=point.batch,
-            p50_ms=p50,
-            p95_ms=p95,
-            p99_ms=p99,
+            **percentiles,
             rows_per_s=float(1000 * point.batch * len(all_ms) / all_ms.sum()),
             calls=len(all_ms),
             rounds=laps[name].rounds,

@@ -7,7 +7,7 @@ The median's interval: order statistics (Thompson 1936). Shapes: N rows, C class
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log2
+from math import floor, log2
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def median_interval(values: Array, confidence: float = 0.95) -> Interval:
 
 def fewest(confidence: float) -> int:
     """How many values it takes to bound a median: with fewer, all may lie on one side of it too often."""
-    return ceil(1 - log2(1 - confidence) - 1e-9) + 1
+    return floor(1 - log2(1 - confidence) + 1e-9) + 1
 
 
 def softmax(logits: Array) -> Array:

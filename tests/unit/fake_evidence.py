@@ -46,7 +46,10 @@ def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Tim
     return Timing(
         threads=1,
         batch=batch,
+        p5_ms=p50_ms * 0.9,
+        p25_ms=p50_ms * 0.95,
         p50_ms=p50_ms,
+        p75_ms=(p50_ms + p95_ms) / 2,
         p95_ms=p95_ms,
         p99_ms=p95_ms * 1.1,
         rows_per_s=1000 * batch / p50_ms,

@@ -29,7 +29,10 @@ def evaluation(name: str, test: Quality, val: Quality | None = None, size: int =
 TIMING = Timing(
     threads=1,
     batch=1,
+    p5_ms=1,
+    p25_ms=1,
     p50_ms=1,
+    p75_ms=1,
     p95_ms=2,
     p99_ms=3,
     rows_per_s=9,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,9 +15,9 @@ from tasks import choose, report
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.findings import Interval
-from tasks.core.results import Summary
-from tasks.evidence import verdict
-from tasks.evidence.scatter import Point, scatter_svg
+from tasks.core.results import Evaluation, Summary
+from tasks.evidence import charts, verdict
+from tasks.page.gathered import in_tree_order
 from tests.unit import fake_evidence, fake_project
 
 
@@ -50,7 +51,7 @@ def test_tree_order_puts_children_under_their_parent() -> None:
     rows = fake_project.settings().plan.variants
     late = rows["student"].model_copy(update={"name": "late", "parent": "baseline"})
     shuffled = {"baseline": rows["baseline"], "late": late, **rows}
-    order = list(report.in_tree_order(shuffled))
+    order = list(in_tree_order(shuffled))
     assert order == [("baseline", 0), ("late", 1), ("student", 1), ("student_int8", 2)]
 
 
@@ -100,7 +101,9 @@ def test_page_is_well_formed_and_loads_nothing() -> None:
     reader.feed(html)
     assert reader.open == []
     assert all(link.startswith(("#", "data:")) for link in reader.links)
-    assert not re.search(r"url\((?!#|\"#)|@import|<script", html)
+    own = re.sub(r"<script>.*?</script>", "", html, flags=re.S)  # Plotly's own text names addresses that it never asks
+    assert not re.search(r"url\((?!#|\"#)|@import|<script src|https?://", own)
+    assert "default-src 'none'" in own
     assert len(reader.ids) == len(set(reader.ids))
 
 
@@ -116,26 +119,78 @@ def test_page_says_the_verdict_first() -> None:
     assert "Any 9000" in said
 
 
-def test_picture_is_accessible_and_takes_the_pages_colours() -> None:
+def figures(html: str) -> dict[str, Any]:
+    """The page's charts, as it holds them, by their place."""
+    found = re.findall(r'<script type="application/json" class="figure" data-for="([\w-]+)">(.*?)</script>', html, re.S)
+    return {name: json.loads(text) for name, text in found}
+
+
+def test_every_chart_has_a_place_with_a_name_for_screen_readers() -> None:
     html = reported()
-    svg = html[html.index("<svg") : html.index("</svg>")]
-    assert "role='img' aria-labelledby='scatter-title scatter-desc'" in svg
-    assert "student 0.500 ms, 93.00%, 0.500 MB" in svg[: svg.index("</desc>")]
-    assert "var(--good)" in svg and "#0102" not in svg
-    assert not re.search(r"\d{4}-\d\d-\d\d", svg)
+    places = dict(re.findall(r'<div class="chart" id="([\w-]+)" role="img" aria-label="([^"]+)"', html))
+    assert (
+        set(places) == set(figures(html)) >= {"scatter", "waterfall-size", "latencies", "throughput", "class-changes"}
+    )
 
 
-def test_points_on_one_line_keep_their_names_apart() -> None:
-    points = [Point(f"baseline_int{i}", 0.05 + i / 1000, 0.99, 1000 * (i + 1), False, i == 0) for i in range(6)]
-    svg = scatter_svg(points, "t", "d")
-    assert svg == scatter_svg(points, "t", "d")
-    assert all(svg.count(f">{p.name}</text>") == 1 for p in points)
+def test_scatter_shows_every_variant_once_and_offers_every_axis() -> None:
+    html = reported()
+    axes = json.loads(re.findall(r'id="axes">(.*?)</script>', html, re.S)[0])
+    assert {"accuracy on test, %", "latency p95, ms", "size, MB", "joules per request"} <= set(axes)
+    traces = figures(html)["scatter"]["data"]
+    shown = {n: (x, y) for t in traces for n, x, y in zip(t["text"], t["x"], t["y"], strict=True)}
+    assert shown == {"baseline": (1.0, 94.0), "student": (0.5, 93.0), "student_int8": (0.2, 89.0)}
+    assert all(len(values) == 3 for values in axes.values())
+
+
+def test_charts_take_the_pages_colours_and_no_others_of_ours() -> None:
+    text = json.dumps(figures(reported()))
+    assert "@good" in text and "@front" in text
+    assert "#0102" not in text
+
+
+def test_waterfall_adds_up_to_the_leaf() -> None:
+    (trace,) = figures(reported())["waterfall-accuracy"]["data"]
+    assert trace["x"] == ["baseline", "student", "student_int8", "in all"]
+    assert sum(trace["y"][:-1]) == pytest.approx(trace["y"][-1]) == pytest.approx(89.0)
+
+
+def test_sensitivity_is_drawn_where_a_row_measured_it_and_said_to_be_missing_elsewhere() -> None:
+    ranking = [{"layer": "a", "answers_changed": 0.01}, {"layer": "b", "answers_changed": 0.2}]
+    figure = charts.sensitivity({"mixed": {"sensitivity": ranking}, "plain": {}})
+    assert figure is not None
+    (heat,) = json.loads(charts.to_json(figure))["data"]
+    assert (heat["x"], heat["y"], heat["z"]) == (["b", "a"], ["mixed"], [[20.0, 1.0]])
+    assert charts.sensitivity({"plain": {}}) is None
+    assert "Not measured: no row quantizes with <code>keep_float</code>" in reported()
+
+
+def test_checklist_is_filled_in_from_facts() -> None:
+    html = reported(at_most={"accuracy_drop": 0.02})
+    found = {title: state for state, title in re.findall(r'<li><span class="tag \w+">(\w+)</span><b>([^<]+)</b>', html)}
+    assert len(found) == 11
+    assert found["Baseline measured"] == found["Distillation considered"] == found["Drop within the limit"] == "done"
+    assert found["INT8 tried"] == found["Structured pruning tried"] == "open"  # no row does either
+
+
+def test_hurt_class_is_said_above_the_claims() -> None:
+    fake_evidence.plant()
+    name = "student_int8"
+    path = artifact.evaluation_file(name)
+    seen = artifact.read_json(path, Evaluation)
+    hurt = seen.harm.model_copy(update={"never_predicted": ("dog",)})
+    artifact.write_json(path, seen.model_copy(update={"harm": hurt}))
+    settings = fake_project.settings()
+    choose.run(settings)
+    report.run(settings)
+    html = fake_project.text(artifact.PAGE)
+    assert html.index("Collapse: never answers dog") < html.index('<ul class="claims">')
 
 
 def test_facts_are_escaped() -> None:
     html = reported()
     assert "&lt;script&gt;alert(1)" in html
-    assert "<script" not in html
+    assert "<script>alert" not in html
 
 
 def test_reference_that_wins_is_said_plainly() -> None:

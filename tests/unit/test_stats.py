@@ -26,13 +26,13 @@ def test_interval_covers_the_true_median_as_often_as_it_says_whatever_the_law(co
     assert confidence - 0.01 <= inside / 2000
 
 
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.9875, 0.999])
+@pytest.mark.parametrize("confidence", [0.9, 0.9375, 0.95, 0.9875, 0.999])
 def test_fewest_values_that_bound_a_median(confidence: float) -> None:
     n = stats.fewest(confidence)
     stats.median_interval(np.arange(n), confidence)
-    assert 2 * 0.5**n <= 1 - confidence < 2 * 0.5 ** (n - 2)
+    assert 2 * 0.5**n < 1 - confidence <= 2 * 0.5 ** (n - 1)
     with pytest.raises(ValueError, match="cannot bound"):
-        stats.median_interval(np.arange(n - 2), confidence)
+        stats.median_interval(np.arange(n - 1), confidence)
 
 
 def test_median_of_nothing_is_an_error() -> None:

@@ -1,0 +1,115 @@
+"""The checklist of a careful compression, filled in from what was done and measured: nothing is ticked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from tasks.core.contract import Card
+from tasks.core.results import Bench, Evaluation, Timing
+
+State = Literal["done", "open"]
+PRUNES = ("prune", "subnet", "slim")
+INT8 = ("quantize", "qat")
+
+
+class Item(NamedTuple):
+    """One point of the list: whether it holds, and by what."""
+
+    title: str
+    state: State
+    because: str
+
+
+class Seen(NamedTuple):
+    """All that the list is filled in from."""
+
+    reference: str
+    chosen: str
+    cards: Mapping[str, Card]
+    reports: Mapping[str, Evaluation]
+    timings: Mapping[str, Timing]
+    bench: Bench
+    accuracy_drop: float | None  # the budget's bound, if it has one
+    treatment_share: float
+    cron: str
+
+
+def checklist(seen: Seen) -> tuple[Item, ...]:
+    """The eleven points, in the order in which they are usually met."""
+    return (
+        _baseline(seen),
+        _tried("INT8 tried", seen, [n for n, c in seen.cards.items() if c.technique in INT8 and not _half(c)]),
+        _drop(seen),
+        _tried("Structured pruning tried", seen, [n for n, c in seen.cards.items() if c.technique in PRUNES]),
+        _recovered(seen),
+        _tried("Distillation considered", seen, [n for n, c in seen.cards.items() if c.technique == "distill"]),
+        _format(seen),
+        _hardware(seen),
+        Item("Monitoring set up", "open", "rollout.yaml has no alarms yet; the service's /metrics can be scraped"),
+        _split(seen),
+        Item("Iterated", "done", f"schedule.yaml runs it all again at `{seen.cron}`; only what changed is computed"),
+    )
+
+
+def _baseline(seen: Seen) -> Item:
+    rows, timing = seen.reports[seen.reference].test.rows, seen.timings[seen.reference]
+    return Item("Baseline measured", "done", f"{seen.reference}: {rows} test rows, {timing.calls} timed calls")
+
+
+def _tried(title: str, seen: Seen, rows: list[str]) -> Item:
+    if not rows:
+        return Item(title, "open", "no row of the plan does it")
+    told = ", ".join(f"{n} ({100 * seen.reports[n].harm.accuracy_drop.value:+.2f} points lost)" for n in rows[:3])
+    return Item(title, "done", told + (f" and {len(rows) - 3} more" if len(rows) > 3 else ""))
+
+
+def _half(card: Card) -> bool:
+    return str(card.params.get("scheme", "")) in ("fp16", "bf16")
+
+
+def _drop(seen: Seen) -> Item:
+    title, drop = "Drop within the limit", seen.reports[seen.chosen].harm.accuracy_drop
+    if seen.accuracy_drop is None:
+        return Item(title, "open", "choose.at_most has no accuracy_drop")
+    told = f"{seen.chosen}: {100 * drop.value:.2f} points on test, 95 % sure of at most {100 * drop.high:.2f}"
+    limit = f"the limit is {100 * seen.accuracy_drop:g}"
+    return Item(title, "done" if drop.high <= seen.accuracy_drop else "open", f"{told}; {limit}")
+
+
+def _recovered(seen: Seen) -> Item:
+    title = "Recovery after pruning"
+    pruned = [n for n, c in seen.cards.items() if c.technique in (*PRUNES, "sparsify")]
+    done = [n for n in pruned if seen.cards[n].params.get("recover")]
+    if not pruned:
+        return Item(title, "open", "nothing was pruned")
+    told = ", ".join(f"{n}: {_epochs(seen.cards[n])}" for n in done[:3])
+    return Item(title, "done", told) if done else Item(title, "open", f"{', '.join(pruned[:3])}: without `recover`")
+
+
+def _epochs(card: Card) -> str:
+    recover: Any = card.params["recover"]
+    return f"{recover['epochs']} epochs" if isinstance(recover, dict) and "epochs" in recover else "recovered"
+
+
+def _format(seen: Seen) -> Item:
+    found = seen.reports[seen.chosen].portability
+    told = "ONNX, the file that was measured is the file that is served"
+    if found is None:
+        return Item("Target format", "done", told)
+    state: State = "done" if found.verdict in ("portable by proof", "portable on sample") else "open"
+    return Item("Target format", state, f"{told}; INT8: {found.verdict}")
+
+
+def _hardware(seen: Seen) -> Item:
+    told = f"measured on {seen.bench.machine.cpu}; is that what will serve it?"
+    if seen.bench.noise.disturbances:
+        return Item("Target hardware", "open", f"{told} The machine was not quiet")
+    verdict = seen.timings[seen.chosen].verdict
+    return Item("Target hardware", "done", f"{told} Verdict there: {verdict}")
+
+
+def _split(seen: Seen) -> Item:
+    share = seen.treatment_share
+    state: State = "done" if 0 < share < 1 else "open"
+    return Item("A/B test planned", state, f"rollout.yaml gives {share:.0%} of users the compressed model")

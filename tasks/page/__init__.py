@@ -1,0 +1,1 @@
+"""The page: its template, its style, its script, and what fills them."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from tasks.evidence.engines import caller, open_model
 from tasks.evidence.noise import Watch
 from tasks.evidence.race import Laps, Opener, race
 from tasks.evidence.session import feeds_of
+from tasks.evidence.standing import confidence_for
 from tasks.evidence.stats import median_interval
 
 LOAD = """
@@ -42,6 +42,7 @@ while True:
     time.sleep(draw.expovariate(5))
 """
 ROUNDS, ROUND_MS, NAIVE_CALLS, NAIVE_CLAIM = 30, 5.0, 20, 0.02
+CONFIDENCE = confidence_for(2)  # of the smallest plan: one variant at the two batch sizes that are the default
 
 
 @contextlib.contextmanager
@@ -110,7 +111,7 @@ def table(a: Opener, b: Opener, repeats: int, truth: float | None) -> list[str]:
         means.append(naive(a, b))
     lines = []
     for name, taken in rounds.items():
-        found = [median_interval(each) for each in taken]
+        found = [median_interval(each, CONFIDENCE) for each in taken]
         held = "" if truth is None else f"{sum(i.low <= truth <= i.high for i in found)} of {repeats}"
         claims = np.array([not i.low <= 1 <= i.high for i in found])
         lines.append(line(name, np.array([i.value for i in found]), claims, held))
@@ -128,7 +129,6 @@ def main() -> None:
     parser.add_argument("--load", action="store_true")
     given = parser.parse_args()
     os.chdir(given.folder)
-    random.seed(0)
     head = ["method", "holds the truth", "claims a difference", "median", "5 to 95 % of repeats", "farthest"]
     with load(given.load):
         watch = Watch()

@@ -1,0 +1,90 @@
+"""The page in a real browser: every chart is drawn, nothing is asked of the network, and the pickers pick."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tasks import choose, report
+from tasks.core import artifact
+from tests.unit import fake_evidence, fake_project
+
+pytestmark = pytest.mark.e2e
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+BROWSERS_OWN = ("google.com", "googleapis.com", "gvt1.com")  # updates, clock, dictionaries: no page can ask for these
+PICK = """<script>
+for (const [id, value] of [["scatter-x", "size, MB"], ["scatter-y", "MACs"]]) {
+  document.getElementById(id).value = value;
+  document.getElementById(id).dispatchEvent(new Event("change"));
+}
+const shown = document.getElementById("scatter");
+document.body.insertAdjacentHTML("beforeend", `<pre id="told"></pre>`);
+document.getElementById("told").textContent = JSON.stringify({
+  x: shown.layout.xaxis.title.text, y: shown.layout.yaxis.title.text, points: shown.data.flatMap((t) => t.x),
+  wide: document.documentElement.scrollWidth - innerWidth,
+});
+</script>"""
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if not BROWSER:
+        pytest.skip("there is no chromium or google-chrome on the path")
+    monkeypatch.chdir(tmp_path)
+    fake_project.make_project()
+    fake_evidence.plant()
+    choose.run(fake_project.settings())
+    report.run(fake_project.settings())
+    return tmp_path / artifact.PAGE
+
+
+def browse(page: Path, *options: str) -> tuple[str, str, set[str]]:
+    """The drawn document, what went to the console, and every host that a request was for."""
+    net = page.with_name("net.json")
+    command = [
+        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+        *("--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND"),
+        *(f"--user-data-dir={page.parent / 'profile'}", f"--log-net-log={net}", "--enable-logging=stderr"),
+        *("--virtual-time-budget=10000", "--dump-dom", *options, page.as_uri()),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+    asked = set(re.findall(r'"url":"https?://([^/"]+)', net.read_text(encoding="utf-8", errors="replace")))
+    return done.stdout, console, asked
+
+
+@pytest.mark.parametrize("size", ["1280,900", "390,844"])
+def test_every_chart_is_drawn_and_nothing_leaves_the_page(page: Path, size: str) -> None:
+    document, console, asked = browse(page, f"--window-size={size}")
+    charts = re.findall(r'<div class="chart[^"]*" id="([\w-]+)"', document)
+    assert len(charts) == 7
+    drawn = re.split(r'<div class="chart', document)[1:]
+    assert all("main-svg" in each for each in drawn)
+    assert console == ""
+    assert {host for host in asked if not host.endswith(BROWSERS_OWN)} == set()
+
+
+def test_pickers_change_the_axes_and_a_phone_needs_no_sideways_scroll(page: Path) -> None:
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", PICK + "</body>"), encoding="utf-8")
+    document, console, _ = browse(page, "--window-size=500,844")
+    told = json.loads(re.findall(r'<pre id="told">(.*?)</pre>', document, re.S)[-1])
+    assert (told["x"], told["y"]) == ("size, MB", "MACs")
+    assert sorted(told["points"]) == [0.25, 0.5, 1.0]
+    assert told["wide"] <= 0
+    assert console == ""
+
+
+def test_a_fault_on_the_page_would_be_seen(page: Path) -> None:
+    broken = page.read_text(encoding="utf-8").replace('"scatter"', '"scater"', 1)
+    page.write_text(
+        broken + '<script>throw new Error("planted")</script><img src="https://example.org/x">', encoding="utf-8"
+    )
+    _, console, _ = browse(page)
+    assert "planted" in console and "Content Security Policy" in console

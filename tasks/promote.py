@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tasks.core import artifact
 from tasks.core.errors import GateError
-from tasks.core.results import Bench, Chosen, Evaluation
+from tasks.core.results import Chosen, Evaluation
 from tasks.evidence import gates
+from tasks.track.candidate import gates_of
 from tasks.track.registry import Registry, Version
 
 if TYPE_CHECKING:
@@ -65,11 +66,7 @@ def check(settings: Settings, challenger: Version) -> tuple[gates.Gate, ...]:
             f"{challenger}: its model has SHA-256 {challenger.tag('model_sha256')[:12]}..., but"
             f" {artifact.evaluation_file(variant)} is about {ours.model_sha256[:12]}...; {REPORTED}"
         )
-    theirs = artifact.read_json(artifact.evaluation_file(reference), Evaluation)
-    timing = artifact.read_json(artifact.BENCH, Bench).timing(variant, settings.plan.bench.first)
-    found = gates.figures(ours, theirs, timing)
-    bounds = settings.promotion
-    return gates.check(found, bounds.at_most.items(), bounds.at_least.items())
+    return gates_of(settings, variant, reference)
 
 
 def _tags(checked: tuple[gates.Gate, ...]) -> dict[str, str]:

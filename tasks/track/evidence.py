@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,8 @@ from pydantic import BaseModel, JsonValue
 from tasks.core.artifact import BENCH, CHOSEN, PACKAGE, evaluation_file, read_json, variant_folder
 from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError
-from tasks.core.results import Bench, Chosen, Evaluation, PackageManifest, Summary, Timing
+from tasks.core.findings import Footprint, Worth
+from tasks.core.results import Bench, Chosen, Evaluation, PackageManifest, Timing
 from tasks.plan.schema import Settings
 from tasks.track.provenance import sha256
 
@@ -30,6 +33,8 @@ class Row:
     evaluation: Evaluation
     timing: Timing
     arch: Mapping[str, JsonValue]
+    footprint: Footprint | None
+    worth: Worth | None
 
     @property
     def name(self) -> str:
@@ -68,14 +73,43 @@ class Row:
             "latency_ratio": ratio.value,
             "latency_ratio_low": ratio.low,
             "latency_ratio_high": ratio.high,
+            "latency_p99_ms": self.timing.p99_ms,
+            "throughput_rows_per_s": self.timing.rows_per_s,
+            **self._costs(),
         }
+
+    def _costs(self) -> dict[str, float]:
+        """What is known only of some: memory and cold start, money and energy, portability, nearness to the limit."""
+        found: dict[str, float | None] = {"latency_limit_share": self.timing.limit_share}
+        if self.footprint:
+            found["cold_start_ms"] = self.footprint.cold_start_ms.value
+            found["peak_memory_mb"] = self.footprint.peak_memory_mb
+        if self.worth:
+            found[f"cost_per_million_{self.worth.currency.lower()}"] = self.worth.cost_per_million
+            found["joules_per_request"] = self.worth.joules_per_request
+        if self.evaluation.portability:
+            found["portability_disagreement"] = self.evaluation.portability.disagreement
+        return {name: value for name, value in found.items() if value is not None}
+
+    def evidence_sha256(self) -> str:
+        """Of everything that is logged of it: equal ones need not be logged twice."""
+        parts = (self.card, self.evaluation, self.timing, self.footprint, self.worth)
+        text = json.dumps([part.model_dump(mode="json") if part else None for part in parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_row(settings: Settings, name: str) -> Row:
     """Everything known of a variant; ArtifactError when a part is missing."""
     card = read_json(variant_folder(name) / "card.json", Card)
-    timing = read_json(BENCH, Bench).timing(name, settings.plan.bench.first)
-    return Row(card, read_json(evaluation_file(name), Evaluation), timing, architecture(settings, name))
+    bench = read_json(BENCH, Bench)
+    return Row(
+        card=card,
+        evaluation=read_json(evaluation_file(name), Evaluation),
+        timing=bench.timing(name, settings.plan.bench.first),
+        arch=architecture(settings, name),
+        footprint=bench.footprints.get(name),
+        worth=read_json(CHOSEN, Chosen).worth.get(name),
+    )
 
 
 def architecture(settings: Settings, name: str) -> Mapping[str, JsonValue]:
@@ -111,22 +145,3 @@ def flatten(block: Mapping[str, JsonValue], prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + key] = str(value)
     return flat
-
-
-def markdown(summary: Summary) -> str:
-    """The table at the end of a run, for the parent run's page."""
-    lines = [
-        f"Accuracy and its drop, in points, are on `test`; latency is at {summary.threads} thread(s) and batch"
-        f" {summary.batch}, over that of `{summary.reference}`: below 1 is faster.",
-        "",
-        "| variant | from | technique | kB | accuracy | drop | latency ratio (95 %) | front | |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
-    ]
-    for row in summary.rows:
-        ratio = row.latency_ratio
-        lines.append(
-            f"| {row.variant} | {row.parent} | {row.technique} | {row.size_bytes / 1e3:,.1f} | {row.accuracy:.2%}"
-            f" | {100 * row.accuracy_drop:+.2f} | {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-            f" | {'yes' if row.on_front else 'no'} | {'**chosen**' if row.chosen else ''} |"
-        )
-    return "\n".join(lines)

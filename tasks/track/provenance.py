@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from tasks.core.artifact import read_json
+from tasks.core.artifact import DATA, read_json
 from tasks.core.frozen import Frozen
 
 RUN_RECORD = Path(".stillroom") / "run.json"
@@ -69,6 +69,14 @@ def lock_hashes() -> dict[str, str]:
         return {}
     stages: dict[str, Any] = (yaml.safe_load(LOCK.read_text(encoding="utf-8")) or {}).get("stages", {})
     return {name: hashlib.md5(json.dumps(entry, sort_keys=True).encode()).hexdigest() for name, entry in stages.items()}
+
+
+def data_digest() -> str:
+    """What the prepared data are told by: the MD5 of `prepare` in dvc.lock, else of what describes them."""
+    described = DATA / "data.json"
+    if "prepare" in (found := lock_hashes()):
+        return found["prepare"]
+    return hashlib.md5(described.read_bytes()).hexdigest() if described.exists() else "unknown"
 
 
 def sha256(file: Path) -> str:

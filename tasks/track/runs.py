@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
 
 from tasks.core import artifact
+from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, PackageManifest, Summary
+from tasks.evidence.gates import Gate
 from tasks.plan.schema import Settings
 from tasks.track import steps
-from tasks.track.evidence import Row, check_current, flatten, markdown, read_row
+from tasks.track.candidate import gates_of
+from tasks.track.evidence import Row, check_current, flatten, read_row
 from tasks.track.models import log_model, logged_model
-from tasks.track.provenance import LOCK, LastRun, git_tags, lock_hashes, sha256
+from tasks.track.note import Links, Logged, description, parent_note
+from tasks.track.provenance import LOCK, LastRun, data_digest, git_tags, lock_hashes, sha256
 from tasks.track.registry import Registry, Version
 from tasks.track.store import connect, search_finished
 
 SOURCE = {"mlflow.source.name": "python -m tasks track"}
-
-
-@dataclass(frozen=True)
-class Logged:
-    """A variant's nested run, and where its ONNX model lies."""
-
-    run_id: str
-    model_uri: str
 
 
 def run(settings: Settings) -> None:
@@ -35,18 +30,42 @@ def run(settings: Settings) -> None:
     rows = {name: read_row(settings, name) for name in settings.plan.variants}
     manifest = artifact.read_json(artifact.PACKAGE / "manifest.json", PackageManifest)
     check_current(rows, chosen, manifest)
+    gates = _gates(settings, chosen)
     client = connect()
     import mlflow
 
     last = _not_yet_logged(client, LastRun.read())
-    about = {**git_tags(), **last.tags()}
+    about = {**git_tags(), **last.tags(), "data.digest": data_digest()}
     tags = {**about, "kind": "run", **SOURCE, "chosen": chosen.variant}
     with mlflow.start_run(run_name=last.flow_run_name or None, tags=tags) as parent:
-        _log_parent(settings, rows[chosen.variant])
-        logged = {name: _log_row(client, row, last, about) for name, row in rows.items()}
-        version = _register(client, rows[chosen.variant], logged[chosen.variant], chosen, about)
+        summary = _log_parent(settings, rows[chosen.variant])
+        mlflow.log_input(_dataset(settings), context="training")
+        logged = {name: _log_row(client, settings, row, last, about) for name, row in rows.items()}
+        links = Links(parent.info.experiment_id, parent.info.run_id)
+        told = description(rows[chosen.variant], rows[chosen.reference], gates, about, links.run(links.parent_id))
+        version = _register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
         mlflow.set_tag("registered_version", version.number)
-    print(f"logged {parent.info.run_name}: {len(rows)} variants; challenger is {version}")
+        mlflow.set_tag("mlflow.note.content", parent_note(summary, rows, logged, gates, version, links))
+    new = sum(not each.reused for each in logged.values())
+    print(f"logged {parent.info.run_name}: {len(rows)} variants, {new} of them new; challenger is {version}")
+
+
+def _gates(settings: Settings, chosen: Chosen) -> tuple[Gate, ...] | str:
+    """The gates of the chosen variant; in words why not, where one cannot be judged."""
+    try:
+        return gates_of(settings, chosen.variant, chosen.reference)
+    except ArtifactError as e:
+        return str(e)
+
+
+def _dataset(settings: Settings) -> Any:
+    """The data as MLflow names them: source, digest and where they came from."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    source = settings.plan.data.source
+    origin = CodeDatasetSource({"mlflow.source.name": f"tasks/sources/{source}.py"})
+    return MetaDataset(origin, name=source, digest=data_digest()[:36])
 
 
 def _not_yet_logged(client: Any, last: LastRun) -> LastRun:
@@ -60,7 +79,7 @@ def _not_yet_logged(client: Any, last: LastRun) -> LastRun:
     )
 
 
-def _log_parent(settings: Settings, chosen: Row) -> None:
+def _log_parent(settings: Settings, chosen: Row) -> Summary:
     """Parameters of the plan, metrics of the chosen variant, and the files that decided."""
     import mlflow
 
@@ -83,11 +102,11 @@ def _log_parent(settings: Settings, chosen: Row) -> None:
         mlflow.log_artifact(str(LOCK))
     summary = artifact.read_json(artifact.SUMMARY, Summary)
     steps.log_steps(summary)
-    mlflow.set_tag("mlflow.note.content", f"{markdown(summary)}\n{steps.markdown(summary)}")
+    return summary
 
 
-def _log_row(client: Any, row: Row, last: LastRun, about: dict[str, str]) -> Logged:
-    """One nested run. A model that an earlier run holds already is pointed to, not uploaded again."""
+def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: dict[str, str]) -> Logged:
+    """One nested run, but none where an earlier one says the very same; a model that one holds is not uploaded again."""
     import mlflow
 
     identity = {
@@ -95,9 +114,12 @@ def _log_row(client: Any, row: Row, last: LastRun, about: dict[str, str]) -> Log
         "dvc.lock": lock_hashes().get(f"build@{row.name}", "none"),
         "model_sha256": row.evaluation.model_sha256,
     }
+    earlier, same = logged_model(client, identity), {**identity, "evidence_sha256": row.evidence_sha256()}
+    if earlier and (found := search_finished(client, {**same, "kind": "variant", **SOURCE})):
+        return Logged(found[0].info.run_id, earlier, reused=True)
     tags = {
         **about,
-        **identity,
+        **same,
         "kind": "variant",
         **SOURCE,
         "parent_variant": row.card.parent,
@@ -105,37 +127,43 @@ def _log_row(client: Any, row: Row, last: LastRun, about: dict[str, str]) -> Log
         "build": last.state(f"build@{row.name}"),
         "evaluate": last.state(f"evaluate@{row.name}"),
     }
-    earlier = logged_model(client, identity)
     with mlflow.start_run(run_name=row.name, nested=True, tags=tags) as nested:
         mlflow.log_params(row.params())
+        mlflow.log_input(_dataset(settings), context="training")
         model_uri = earlier or log_model(row)
         mlflow.log_metrics(row.metrics(), model_id=None if earlier else model_uri.removeprefix("models:/"))
         mlflow.log_artifact(str(artifact.variant_folder(row.name) / "card.json"))
         mlflow.log_artifact(str(artifact.evaluation_file(row.name)), "reports")
         mlflow.set_tag("model_uri", model_uri)
-        return Logged(nested.info.run_id, model_uri)
+        return Logged(nested.info.run_id, model_uri, reused=False)
 
 
-def _register(client: Any, row: Row, logged: Logged, chosen: Chosen, about: dict[str, str]) -> Version:
+def _register(
+    client: Any, row: Row, logged: Logged, chosen: Chosen, about: dict[str, str], description: str
+) -> Version:
     """The version of the chosen model and package, made if the newest is another, with the alias `challenger` on it."""
-    registry = Registry(client)
+    import mlflow
+
+    registry, parent = Registry(client), mlflow.active_run()
+    assert parent is not None, "the parent run is open"
     identity = {
         "model_sha256": row.evaluation.model_sha256,
         "package_sha256": sha256(artifact.PACKAGE / "manifest.json"),
     }
     version = registry.newest()
     if version is None or identity.items() - version.tags.items():
-        client.log_artifacts(logged.run_id, str(artifact.PACKAGE), "package")
+        client.log_artifacts(parent.info.run_id, str(artifact.PACKAGE), "package")
         tags = {
             **about,
             **identity,
             "variant": row.name,
             "technique": row.card.technique,
             "reference": chosen.reference,
+            "parent_variant": row.card.parent,
             "model_uri": logged.model_uri,
-            "package_uri": f"runs:/{logged.run_id}/package",
+            "package_uri": f"runs:/{parent.info.run_id}/package",
         }
-        version = registry.register(logged.model_uri, tags, f"{row.name}: {row.card.technique} of {row.card.parent}")
+        version = registry.register(logged.model_uri, tags, description)
     registry.point("challenger", version)
-    client.set_tag(logged.run_id, "package_uri", version.tag("package_uri"))
+    mlflow.set_tag("package_uri", version.tag("package_uri"))
     return version

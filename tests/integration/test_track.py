@@ -210,8 +210,12 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert parent.info.run_name == "flow-one"
     assert parent.data.params["model.arch"] == "mlp" and parent.data.params["data.source"] == "digits"
     assert parent.data.metrics["test_accuracy"] == 0.97
-    assert "| small | baseline | distill |" in parent.data.tags["mlflow.note.content"]
-    assert "### What each step to" in parent.data.tags["mlflow.note.content"]
+    told = parent.data.tags["mlflow.note.content"]
+    assert told.startswith("## small wins: ") and "- Gates: all " in told
+    assert told.index("[version 1](#/models/stillroom/versions/1)") < told.index("| baseline | distill |")
+    assert "### What each step to" in told
+    (given,) = parent.inputs.dataset_inputs
+    assert given.dataset.name == "digits" and given.dataset.digest == provenance.data_digest()[:36]
     import mlflow
 
     steps = mlflow.load_table("waterfall.json", run_ids=[parent.info.run_id])
@@ -250,10 +254,14 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
 
     flow("two", "reused")
     run(settings())
-    assert len(runs(kind="run")) == 2 and len(runs(kind="variant")) == 6
+    assert len(runs(kind="run")) == 2 and len(runs(kind="variant")) == 3, "nothing changed: no variant is logged twice"
     assert len(client.search_logged_models([parent.info.experiment_id])) == 3
-    again, first = runs(variant="small")
-    assert again.data.tags["build"] == "reused" and again.data.tags["model_uri"] == first.data.tags["model_uri"]
+    told = runs(kind="run")[0].data.tags["mlflow.note.content"]
+    assert "Unchanged since an earlier run, and not logged again: every variant" in told
+    assert all(
+        f"[{name}](#/experiments/{small.info.experiment_id}/runs/{runs(variant=name)[0].info.run_id})" in told
+        for name in ROWS
+    )
     assert aliases() == {"challenger": "1"}
 
     run(settings())
@@ -269,7 +277,13 @@ def test_only_the_changed_model_is_stored_and_becomes_a_version(project: Path):
     assert aliases() == {"challenger": "2"}
     version = client.get_model_version_by_alias(registry.MODEL, "challenger")
     assert version.tags["model_sha256"] == hashlib.sha256(model(3.0)).hexdigest()
-    assert version.description == "small: distill of baseline"
+    assert version.description.startswith("**small**: distill of baseline. small wins: ")
+    assert "Gates: all " in version.description and "commit unknown" in version.description
+    (_, second) = sorted(runs(kind="run"), key=lambda each: each.info.start_time)
+    assert version.tags["package_uri"] == f"runs:/{second.info.run_id}/package"
+    assert len(runs(variant="baseline")) == 1 and len(runs(variant="small")) == 2, (
+        "what did not change is not logged twice"
+    )
 
 
 def test_results_that_are_not_of_one_run_are_not_logged(project: Path):

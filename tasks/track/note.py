@@ -1,0 +1,125 @@
+"""What a reviewer reads first in MLflow: the parent run's page and a version's description, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tasks.core.results import Summary
+from tasks.evidence import verdict
+from tasks.evidence.gates import Gate
+from tasks.evidence.harm import sentences
+from tasks.track import steps
+from tasks.track.evidence import Row
+from tasks.track.registry import MODEL, Version
+
+
+class Logged(NamedTuple):
+    """A variant's nested run, and where its ONNX model lies; `reused`: an earlier run had logged the very same."""
+
+    run_id: str
+    model_uri: str
+    reused: bool
+
+
+class Links(NamedTuple):
+    """Where things are in MLflow's pages."""
+
+    experiment_id: str
+    parent_id: str
+
+    def run(self, run_id: str) -> str:
+        """A run's page."""
+        return f"#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    def artifact(self, path: str) -> str:
+        """A file of the parent run."""
+        return f"{self.run(self.parent_id)}/artifacts/{path}"
+
+
+def parent_note(
+    summary: Summary,
+    rows: Mapping[str, Row],
+    logged: Mapping[str, Logged],
+    gates: Sequence[Gate] | str,
+    version: Version,
+    links: Links,
+) -> str:
+    """Verdict, alarms, gates and links; then the table of all variants, then what each step did."""
+    chosen, reference = rows[summary.chosen], rows[summary.reference]
+    parts = [f"## {headline(chosen, reference)}", ""]
+    if chosen is not reference:
+        parts += [f"- {told}" for told in sentences(chosen.evaluation.harm)]
+    parts += [f"- {gates_told(gates)}"]
+    reused = [name for name, each in logged.items() if each.reused]
+    if reused:
+        told = "every variant" if len(reused) == len(logged) else ", ".join(reused)
+        parts += [f"- Unchanged since an earlier run, and not logged again: {told} (linked below)"]
+    here = [
+        f"[version {version.number}](#/models/{MODEL}/versions/{version.number})",
+        f"[the page]({links.artifact('results/report.html')})",
+        f"[certificate]({links.artifact('results/bench.json')})",
+        f"[data checks]({links.artifact('validation/validation.html')})",
+        f"[plan]({links.artifact('params/plan.yaml')})",
+    ]
+    parts += ["", " · ".join(here), "", table(summary, logged, links), steps.markdown(summary)]
+    return "\n".join(parts)
+
+
+def headline(chosen: Row, reference: Row) -> str:
+    """The verdict in one line, claiming what the intervals support."""
+    if chosen is reference or chosen.name == reference.name:
+        return f"{reference.name} stays: nothing within the budget is better"
+    size = verdict.size(chosen.evaluation.size_bytes, reference.evaluation.size_bytes)
+    speed = verdict.speed(chosen.timing.ratio)
+    accuracy = verdict.accuracy(chosen.evaluation.test, reference.evaluation.test)
+    told = [f"{claim.figure} {claim.meaning}" for claim in (size, speed, accuracy)]
+    return f"{chosen.name} wins: {', '.join(told)}"
+
+
+def gates_told(gates: Sequence[Gate] | str) -> str:
+    """What the gates of promotion.yaml say of the chosen variant, now."""
+    if isinstance(gates, str):
+        return f"Gates: {gates}"
+    if not gates:
+        return "Gates: params/promotion.yaml has none"
+    failed = [f"{g.name} {g.found:.4g}, allowed {g.allowed}" for g in gates if not g.holds]
+    return f"Gates: all {len(gates)} hold" if not failed else f"Gates: not promotable: {'; '.join(failed)}"
+
+
+def table(summary: Summary, logged: Mapping[str, Logged], links: Links) -> str:
+    """Every variant of this run, also those that an earlier run had logged."""
+    lines = [
+        f"Accuracy and its drop, in points, are on `test`; latency is at {summary.threads} thread(s) and batch"
+        f" {summary.batch}, over that of `{summary.reference}`: below 1 is faster.",
+        "",
+        "| variant | from | technique | kB | accuracy | drop | latency ratio (95 %) | front | |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
+    ]
+    for row in summary.rows:
+        ratio = row.latency_ratio
+        lines.append(
+            f"| [{row.variant}]({links.run(logged[row.variant].run_id)}) | {row.parent} | {row.technique}"
+            f" | {row.size_bytes / 1e3:,.1f} | {row.accuracy:.2%} | {100 * row.accuracy_drop:+.2f}"
+            f" | {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+            f" | {'yes' if row.on_front else 'no'} | {'**chosen**' if row.chosen else ''} |"
+        )
+    return "\n".join(lines)
+
+
+def description(row: Row, reference: Row, gates: Sequence[Gate] | str, about: Mapping[str, str], run: str) -> str:
+    """Of a registered version: what it is, what it is worth against the reference, and where it came from."""
+    ours, drop = row.evaluation, row.evaluation.harm.accuracy_drop
+    ratio, size_mb = row.timing.ratio, ours.size_bytes / 1e6
+    return "\n".join(
+        (
+            f"**{row.name}**: {row.card.technique} of {row.card.parent}. {headline(row, reference)}.",
+            "",
+            f"- accuracy on test {ours.test.accuracy:.2%}, drop {100 * drop.value:.2f} points"
+            f" (95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f})",
+            f"- size {size_mb:.3f} MB; latency ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+            f" at {row.timing.point}",
+            f"- {gates_told(gates)} (when it was registered)",
+            f"- data {about['data.digest']}, commit {about['git.commit']}, [run]({run})",
+        )
+    )

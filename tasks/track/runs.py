@@ -8,17 +8,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from tasks.core import artifact
-from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, PackageManifest, Summary
-from tasks.evidence.gates import Gate
 from tasks.plan.schema import Settings
 from tasks.track import steps
-from tasks.track.candidate import gates_of
+from tasks.track.candidate import gates_or_why, register
 from tasks.track.evidence import Row, check_current, flatten, read_row
 from tasks.track.models import log_model, logged_model
 from tasks.track.note import Links, Logged, description, parent_note
-from tasks.track.provenance import LOCK, LastRun, data_digest, git_tags, lock_hashes, sha256
-from tasks.track.registry import Registry, Version
+from tasks.track.provenance import LOCK, LastRun, data_digest, git_tags, lock_hashes
 from tasks.track.store import connect, search_finished
 
 SOURCE = {"mlflow.source.name": "python -m tasks track"}
@@ -30,7 +27,7 @@ def run(settings: Settings) -> None:
     rows = {name: read_row(settings, name) for name in settings.plan.variants}
     manifest = artifact.read_json(artifact.PACKAGE / "manifest.json", PackageManifest)
     check_current(rows, chosen, manifest)
-    gates = _gates(settings, chosen)
+    gates = gates_or_why(settings, chosen)
     client = connect()
     import mlflow
 
@@ -43,19 +40,11 @@ def run(settings: Settings) -> None:
         logged = {name: _log_row(client, settings, row, last, about) for name, row in rows.items()}
         links = Links(parent.info.experiment_id, parent.info.run_id)
         told = description(rows[chosen.variant], rows[chosen.reference], gates, about, links.run(links.parent_id))
-        version = _register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
+        version = register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
         mlflow.set_tag("registered_version", version.number)
         mlflow.set_tag("mlflow.note.content", parent_note(summary, rows, logged, gates, version, links))
     new = sum(not each.reused for each in logged.values())
     print(f"logged {parent.info.run_name}: {len(rows)} variants, {new} of them new; challenger is {version}")
-
-
-def _gates(settings: Settings, chosen: Chosen) -> tuple[Gate, ...] | str:
-    """The gates of the chosen variant; in words why not, where one cannot be judged."""
-    try:
-        return gates_of(settings, chosen.variant, chosen.reference)
-    except ArtifactError as e:
-        return str(e)
 
 
 def _dataset(settings: Settings) -> Any:
@@ -106,7 +95,7 @@ def _log_parent(settings: Settings, chosen: Row) -> Summary:
 
 
 def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: dict[str, str]) -> Logged:
-    """One nested run, but none where an earlier one says the very same; a model that one holds is not uploaded again."""
+    """One nested run, but none where an earlier one says the very same; no model is uploaded twice."""
     import mlflow
 
     identity = {
@@ -136,34 +125,3 @@ def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: di
         mlflow.log_artifact(str(artifact.evaluation_file(row.name)), "reports")
         mlflow.set_tag("model_uri", model_uri)
         return Logged(nested.info.run_id, model_uri, reused=False)
-
-
-def _register(
-    client: Any, row: Row, logged: Logged, chosen: Chosen, about: dict[str, str], description: str
-) -> Version:
-    """The version of the chosen model and package, made if the newest is another, with the alias `challenger` on it."""
-    import mlflow
-
-    registry, parent = Registry(client), mlflow.active_run()
-    assert parent is not None, "the parent run is open"
-    identity = {
-        "model_sha256": row.evaluation.model_sha256,
-        "package_sha256": sha256(artifact.PACKAGE / "manifest.json"),
-    }
-    version = registry.newest()
-    if version is None or identity.items() - version.tags.items():
-        client.log_artifacts(parent.info.run_id, str(artifact.PACKAGE), "package")
-        tags = {
-            **about,
-            **identity,
-            "variant": row.name,
-            "technique": row.card.technique,
-            "reference": chosen.reference,
-            "parent_variant": row.card.parent,
-            "model_uri": logged.model_uri,
-            "package_uri": f"runs:/{parent.info.run_id}/package",
-        }
-        version = registry.register(logged.model_uri, tags, description)
-    registry.point("challenger", version)
-    mlflow.set_tag("package_uri", version.tag("package_uri"))
-    return version

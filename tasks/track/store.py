@@ -12,6 +12,14 @@ EXPERIMENT = "stillroom"
 DATABASE = Path("mlflow") / "mlflow.db"
 ARTIFACTS = Path("mlflow") / "artifacts"
 VIEW = "mlflow.sharedViewState.stillroom"  # the columns of MLflow's run table, at ?viewStateShareKey=stillroom
+_CHARTS = (  # beside the table, at ?viewStateShareKey=stillroom&compareRunsMode=CHART
+    {"type": "SCATTER", "xaxis": "latency_p50_ms", "yaxis": "test_accuracy"},
+    {"type": "SCATTER", "xaxis": "size_bytes", "yaxis": "test_accuracy"},
+    {"type": "BAR", "metricKey": "latency_ratio"},
+    {"type": "BAR", "metricKey": "test_accuracy_drop_high"},
+    {"type": "BAR", "metricKey": "peak_memory_mb"},
+)
+_SECTION = "stillroom"
 _COLUMNS = (
     "metrics.`test_accuracy`",
     "metrics.`latency_ratio`",
@@ -49,8 +57,25 @@ def connect() -> Any:
         client.create_experiment(EXPERIMENT, artifact_location=location)
     experiment = mlflow.set_experiment(EXPERIMENT)
     if VIEW not in experiment.tags:
-        client.set_experiment_tag(experiment.experiment_id, VIEW, json.dumps({"selectedColumns": _COLUMNS}))
+        client.set_experiment_tag(experiment.experiment_id, VIEW, json.dumps(view()))
     return client
+
+
+def view() -> dict[str, Any]:
+    """How MLflow shows our experiment, as its pages keep it: the columns of the table, and the charts that compare runs."""
+    charts = []
+    for k, chart in enumerate(_CHARTS):
+        axes = {
+            axis: {"key": key, "type": "METRIC", "index": 0} for axis, key in chart.items() if axis.endswith("axis")
+        }
+        common = {"uuid": f"stillroom-{k}", "metricSectionId": _SECTION, "deleted": False, "isGenerated": False}
+        charts.append({**common, "runsCountToCompare": 50, **chart, **axes})
+    section = {"uuid": _SECTION, "name": "Stillroom", "display": True, "isReordered": False, "deleted": False}
+    return {
+        "selectedColumns": _COLUMNS,
+        "compareRunCharts": charts,
+        "compareRunSections": [{**section, "isGenerated": False}],
+    }
 
 
 def search_finished(client: Any, tags: Mapping[str, str]) -> list[Any]:

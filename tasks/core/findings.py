@@ -15,6 +15,13 @@ class Interval(Frozen):
     high: float
 
 
+class Fairness(Frozen):
+    """The greatest differences between groups, of rates from 0 to 1 (see tasks/evidence/fairness.py)."""
+
+    demographic_parity_difference: float
+    equalized_odds_difference: float
+
+
 class Harm(Frozen):
     """Who lost against the reference, row by row of `test`; drops are reference minus variant, a gain is negative.
 
@@ -23,6 +30,7 @@ class Harm(Frozen):
     over all classes, those of `group_drop` (accuracy) over all groups; `hurt_classes` and `hurt_groups` are those whose
     whole interval lies above 0. `never_predicted`: classes that occur, that the reference finds and this variant never
     answers; `constant`: every row got the same answer. `calibration_change`: variant minus reference.
+    `fairness` is null for data without two groups.
     """
 
     accuracy_drop: Interval
@@ -36,6 +44,8 @@ class Harm(Frozen):
     never_predicted: tuple[str, ...] = ()
     constant: bool = False
     calibration_change: float
+    fairness: Fairness | None = None
+    reference_fairness: Fairness | None = None
 
 
 class Portability(Frozen):

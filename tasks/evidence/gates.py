@@ -58,6 +58,7 @@ def figures(variant: Evaluation, reference: Evaluation, timing: Timing) -> dict[
         "flips": harm.flips,
         "classes_never_predicted": float(len(harm.never_predicted)),
         **({"worst_group_drop_high": max(by_group)} if by_group else {}),
+        **(harm.fairness.model_dump() if harm.fairness else {}),
     }
 
 

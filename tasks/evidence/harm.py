@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tasks.core.findings import Harm, Interval
+from tasks.evidence.fairness import fairness
 
 Array = np.ndarray[Any, Any]
 RISK = 0.05
@@ -74,6 +75,8 @@ def harm(
         never_predicted=tuple(name for k, name in enumerate(classes) if k in finds and k not in answers),
         constant=len(answers) == 1 and len(set(labels.tolist())) > 1,
         calibration_change=calibration_change,
+        fairness=fairness(predicted, labels, classes, groups),
+        reference_fairness=fairness(reference, labels, classes, groups),
     )
 
 
@@ -97,6 +100,13 @@ def sentences(found: Harm) -> tuple[str, ...]:
         told += [f"Hurt: {kind} {name} lost {_points(drops[name])}." for name in names]
     if not told:
         told.append("No class or group can be told to have lost: every interval reaches 0.")
+    if found.fairness and found.reference_fairness:
+        mine, theirs = found.fairness, found.reference_fairness
+        told.append(
+            f"Between groups: demographic parity differs by {mine.demographic_parity_difference:.3f} (reference"
+            f" {theirs.demographic_parity_difference:.3f}), equalized odds by {mine.equalized_odds_difference:.3f}"
+            f" ({theirs.equalized_odds_difference:.3f})."
+        )
     changed = "changed" if found.mcnemar_p < RISK else "not told to have changed"
     told.append(
         f"{found.flips:.2%} of rows went from right to wrong, {found.mends:.2%} from wrong to right: accuracy {changed}"

@@ -16,6 +16,8 @@ Ceiling = Literal[
     "worst_class_drop",
     "worst_class_drop_high",
     "worst_group_drop_high",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
     "flips",
     "classes_never_predicted",
     "size_mb",

@@ -87,6 +87,8 @@ class Row:
         if self.worth:
             found[f"cost_per_million_{self.worth.currency.lower()}"] = self.worth.cost_per_million
             found["joules_per_request"] = self.worth.joules_per_request
+        if self.evaluation.harm.fairness:
+            found |= {f"test_{name}": value for name, value in self.evaluation.harm.fairness.model_dump().items()}
         if self.evaluation.portability:
             found["portability_disagreement"] = self.evaluation.portability.disagreement
         return {name: value for name, value in found.items() if value is not None}

@@ -62,7 +62,7 @@ def connect() -> Any:
 
 
 def view() -> dict[str, Any]:
-    """How MLflow shows our experiment, as its pages keep it: the columns of the table, and the charts that compare runs."""
+    """How MLflow shows our experiment, as its pages keep it: the table's columns, and the charts that compare runs."""
     charts = []
     for k, chart in enumerate(_CHARTS):
         axes = {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Plotly wants colours, the page has variables
 PARTS = ("ink", "muted", "line", "front", "good", "bad", "card")
 INK, MUTED, LINE, FRONT, GOOD, BAD, CARD = (f"#0102{k:02x}" for k in range(len(PARTS)))
+SIDES = ("top right", "bottom right", "top left", "bottom left")
 MOST_CLASSES, MOST_LAYERS = 40, 60
 
 
@@ -66,6 +67,7 @@ def scatter(summary: Summary, axes: Mapping[str, Sequence[float]]) -> Figure:
     import plotly.graph_objects as go
 
     x, y = list(axes)[:2]
+    from_left = {k: place for place, k in enumerate(sorted(range(len(summary.rows)), key=lambda k: axes[x][k]))}
     groups = {
         "chosen": (GOOD, "diamond", 16),
         "Pareto front": (FRONT, "circle", 11),
@@ -85,7 +87,7 @@ def scatter(summary: Summary, axes: Mapping[str, Sequence[float]]) -> Figure:
             ids=[str(k) for k in mine],
             text=[summary.rows[k].variant for k in mine],
             mode="markers+text",
-            textposition="top center",
+            textposition=[SIDES[from_left[k] % len(SIDES)] for k in mine],  # neighbours keep their names apart
             marker={"color": colour, "symbol": symbol, "size": size},
             customdata=[_hover(axes, k) for k in mine],
             hovertemplate="<b>%{text}</b><br>%{customdata}<extra></extra>",
@@ -127,7 +129,7 @@ def waterfall(found: Waterfalls, part: str) -> Figure:
     flat = [value for values in every for value in values]
     low, high = min(flat, default=0.0), max(flat, default=1.0)
     room = 0.25 * ((high - low) or abs(high) or 1.0)
-    floor = max(0.0, low - room) if part == "accuracy" else 0.0
+    floor = max(0.0, low - room) if part == "accuracy" else -room / 2  # room for what stands below a bar
     figure.update_layout(title={"text": title, "font": {"size": 14}}, height=300, showlegend=False)
     figure.update_yaxes(range=[floor, high + room])
     return figure

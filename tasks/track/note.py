@@ -12,6 +12,7 @@ from tasks.evidence.harm import sentences
 from tasks.track import steps
 from tasks.track.evidence import Row
 from tasks.track.registry import MODEL, Version
+from tasks.track.store import CHARTS
 
 
 class Logged(NamedTuple):
@@ -31,6 +32,10 @@ class Links(NamedTuple):
     def run(self, run_id: str) -> str:
         """A run's page."""
         return f"#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    def charts(self) -> str:
+        """The charts that compare the variants of all runs."""
+        return f"#/experiments/{self.experiment_id}/runs?viewStateShareKey={CHARTS}&compareRunsMode=CHART"
 
     def artifact(self, path: str) -> str:
         """A file of the parent run."""
@@ -61,6 +66,7 @@ def parent_note(
         f"[certificate]({links.artifact('results/bench.json')})",
         f"[data checks]({links.artifact('validation/validation.html')})",
         f"[plan]({links.artifact('params/plan.yaml')})",
+        f"[all variants in charts]({links.charts()})",
     ]
     parts += ["", " · ".join(here), "", table(summary, logged, links), steps.markdown(summary)]
     return "\n".join(parts)
@@ -73,7 +79,7 @@ def headline(chosen: Row, reference: Row) -> str:
     size = verdict.size(chosen.evaluation.size_bytes, reference.evaluation.size_bytes)
     speed = verdict.speed(chosen.timing.ratio)
     accuracy = verdict.accuracy(chosen.evaluation.test, reference.evaluation.test)
-    told = [f"{claim.figure} {claim.meaning}" for claim in (size, speed, accuracy)]
+    told = [c.meaning if c.meaning.startswith("no ") else f"{c.figure} {c.meaning}" for c in (size, speed, accuracy)]
     return f"{chosen.name} wins: {', '.join(told)}"
 
 

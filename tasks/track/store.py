@@ -12,7 +12,8 @@ EXPERIMENT = "stillroom"
 DATABASE = Path("mlflow") / "mlflow.db"
 ARTIFACTS = Path("mlflow") / "artifacts"
 VIEW = "mlflow.sharedViewState.stillroom"  # the columns of MLflow's run table, at ?viewStateShareKey=stillroom
-_CHARTS = (  # beside the table, at ?viewStateShareKey=stillroom&compareRunsMode=CHART
+CHARTS = "variants"  # the same for the charts that compare variants
+_CHARTS = (
     {"type": "SCATTER", "xaxis": "latency_p50_ms", "yaxis": "test_accuracy"},
     {"type": "SCATTER", "xaxis": "size_bytes", "yaxis": "test_accuracy"},
     {"type": "BAR", "metricKey": "latency_ratio"},
@@ -56,13 +57,14 @@ def connect() -> Any:
         location = None if uri else ARTIFACTS.absolute().as_uri()
         client.create_experiment(EXPERIMENT, artifact_location=location)
     experiment = mlflow.set_experiment(EXPERIMENT)
-    if VIEW not in experiment.tags:
-        client.set_experiment_tag(experiment.experiment_id, VIEW, json.dumps(view()))
+    for name, view in ((VIEW, {"selectedColumns": _COLUMNS}), (f"mlflow.sharedViewState.{CHARTS}", chart_view())):
+        if name not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, name, json.dumps(view))
     return client
 
 
-def view() -> dict[str, Any]:
-    """How MLflow shows our experiment, as its pages keep it: the table's columns, and the charts that compare runs."""
+def chart_view() -> dict[str, Any]:
+    """The charts that compare variants, as MLflow keeps such a view."""
     charts = []
     for k, chart in enumerate(_CHARTS):
         axes = {
@@ -73,6 +75,7 @@ def view() -> dict[str, Any]:
     section = {"uuid": _SECTION, "name": "Stillroom", "display": True, "isReordered": False, "deleted": False}
     return {
         "selectedColumns": _COLUMNS,
+        "searchFilter": "tags.kind = 'variant'",
         "compareRunCharts": charts,
         "compareRunSections": [{**section, "isGenerated": False}],
     }

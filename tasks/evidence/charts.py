@@ -87,6 +87,7 @@ def scatter(summary: Summary, axes: Mapping[str, Sequence[float]]) -> Figure:
             ids=[str(k) for k in mine],
             text=[summary.rows[k].variant for k in mine],
             mode="markers+text",
+            cliponaxis=False,
             textposition=[SIDES[from_left[k] % len(SIDES)] for k in mine],  # neighbours keep their names apart
             marker={"color": colour, "symbol": symbol, "size": size},
             customdata=[_hover(axes, k) for k in mine],

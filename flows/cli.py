@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.environment import quiet
-from flows.present import err, for_people, run_plan
+from flows.present import err, for_people, rehearse, run_plan
 from flows.read import Json, commands
 from tasks.plan import load
 
@@ -56,12 +56,22 @@ def use(
 def run(
     workers: Annotated[int, typer.Option(min=1, help="Steps side by side.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Compute everything again.")] = False,
+    preflight: Annotated[
+        bool | None,
+        typer.Option(
+            "--preflight/--no-preflight",
+            help="Rehearse on a handful of rows, estimate, and stop; left out: rehearse before a long run, then go on.",
+        ),
+    ] = None,
 ) -> None:
     """Bring every row of the plan up to date, compare them, choose, package, and log the run to MLflow."""
     with for_people():
         found = load().plan
     with for_people():
-        run_plan(found, workers, force)
+        if preflight is not False:
+            rehearse(found, workers, asked=bool(preflight))
+        if not preflight:
+            run_plan(found, workers, force)
 
 
 @app.command()

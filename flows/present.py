@@ -72,6 +72,16 @@ def run_plan(plan: Plan, workers: int, force: bool) -> None:
     out.print(f"next:  {me} promote    {me} serve    {me} ui", style="bold", highlight=False)
 
 
+def rehearse(plan: Plan, workers: int, *, asked: bool) -> None:
+    """Rehearse the plan where it is asked for or will take long, and print what the run will take."""
+    from flows import estimate, preflight
+
+    if not asked and not preflight.is_long(plan):
+        return
+    out.print("preflight: every step on a handful of rows (--no-preflight leaves it out)", style="dim")
+    print(estimate.told(preflight.preflight(plan), workers))
+
+
 def command() -> str:
     """How this command was called, so that a person can copy the next one: by name where PATH finds it."""
     called = Path(sys.argv[0])

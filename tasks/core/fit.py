@@ -26,6 +26,7 @@ from tasks.core.device import best_device, bring_back, mixed_precision, place, p
 from tasks.core.errors import TechniqueError
 from tasks.core.optimize import cosine, optimizer_for
 from tasks.core.recipe import FitParams
+from tasks.core.rehearsal import lap
 from tasks.core.shared_step import Score, spread
 
 Batch = Mapping[str, Tensor]
@@ -94,9 +95,10 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     bar = tqdm(range(1, params.epochs + 1), file=sys.stdout, unit="epoch", disable=None)
     with repeatable():
         for epoch in bar:
-            mean_loss = _epoch(module, shuffled(data.train, params, device, generator), score, optimizer, schedule)
-            distributed.share_buffers(module)
-            value = distributed.told(accuracy(module, val, device))
+            with lap():
+                mean_loss = _epoch(module, shuffled(data.train, params, device, generator), score, optimizer, schedule)
+                distributed.share_buffers(module)
+                value = distributed.told(accuracy(module, val, device))
             _tell(bar, epoch, params.epochs, mean_loss, value)
             if best.keep(epoch, value):
                 break

@@ -1,0 +1,79 @@
+"""handful: `prepare` for a rehearsal: the real source is read, then a few rows of every class of every split are kept.
+
+The rules about single values and shapes hold for a handful too and are checked; those about numbers of rows and shares
+are not. artifacts/full.json says how many rows, of how many bytes, the real `prepare` would write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil, prod
+from typing import Any, Final
+
+import numpy as np
+
+from tasks.core.arrays import pick
+from tasks.core.artifact import DATA, write_json
+from tasks.core.contract import Data, Split
+from tasks.core.dataset import SPLITS
+from tasks.core.errors import DataError
+from tasks.core.rehearsal import SIZES, Sizes
+from tasks.core.seed import seed_for
+from tasks.intake.facts import row_facts
+from tasks.plan import plugin
+from tasks.plan.schema import DataBlock, Expectations, Settings
+from tasks.prepare import carve_splits, normalised, require_sound, write
+from tasks.validate import check
+
+ROWS: Final = 64  # of every split, unless the classes are many
+ROWS_A_CLASS: Final = 4
+
+
+def run(settings: Settings) -> None:
+    """Write artifacts/data with a handful of rows, and artifacts/full.json; DataError as `prepare`."""
+    block, seed = settings.plan.data, seed_for(settings.plan.seed, "data")
+    raw = require_sound(plugin("sources", block.source).load(**block.params), block.source)
+    rows, row_bytes = full_size(raw, block)
+    some_rows: dict[str, Any] = {n: cut(s, raw.classes, seed) for n in SPLITS if (s := getattr(raw, n)) is not None}
+    few = replace(raw, **some_rows)
+    facts = {name: row_facts(split) for name in SPLITS if (split := getattr(few, name)) is not None}
+    # The smallest number that `carve_splits` can always fill: one row of each class is left after val and test.
+    some = block.model_copy(update={"calibration_rows": min(block.calibration_rows, len(raw.classes))})
+    data, facts = carve_splits(few, facts, some, seed)
+    data = normalised(data, facts["train"], block)
+    result = check(data, facts, for_a_handful(settings.expectations))
+    if result.broken:
+        raise DataError(result.complaint())
+    write(DATA, data, result)
+    few_rows = {name: len(data.split(name)) for name in SPLITS}
+    write_json(SIZES, Sizes(rows=rows, rehearsed=few_rows, row_bytes=row_bytes))
+
+
+def cut(split: Split, classes: Any, seed: int) -> Split:
+    """About ROWS rows of `split`, as many of each class, at least ROWS_A_CLASS where the class has them."""
+    each = max(ROWS_A_CLASS, ceil(ROWS / len(classes)))
+    rng = np.random.default_rng(seed)
+    taken = [rng.permutation(np.flatnonzero(split.labels == c))[:each] for c in range(len(classes))]
+    return pick(split, np.sort(np.concatenate(taken)))
+
+
+def full_size(data: Data, block: DataBlock) -> tuple[dict[str, int], int]:
+    """The rows of every split that `prepare` would write, and the bytes of a row; DataError when they are too few."""
+    rows = {name: len(split) for name in SPLITS if (split := getattr(data, name)) is not None}
+    for name, share in (("test", block.test_share), ("val", block.val_share)):
+        if name not in rows:
+            rows[name] = round(share * rows["train"])
+            rows["train"] -= rows[name]
+    if "calibration" not in rows:
+        if block.calibration_rows > rows["train"]:
+            found = f"found {rows['train']} rows left in train; allowed: at least data.calibration_rows"
+            raise DataError(f"data: {found}, {block.calibration_rows}")
+        rows["calibration"] = block.calibration_rows
+    size = sum(values.dtype.itemsize * prod(values.shape[1:]) for values in data.train.inputs.values())
+    return rows, size + 8 * (2 if data.train.groups is not None else 1)
+
+
+def for_a_handful(rules: Expectations) -> Expectations:
+    """The rules less those that a handful of rows cannot keep."""
+    loose = {"min_rows": {}, "class_share_min": 0.0, "class_share_max": 1.0, "duplicate_share_max": 1.0}
+    return rules.model_copy(update={**loose, "overlap_rows_max": 10**9, "nan_rows_max": 10**9})

@@ -39,7 +39,7 @@ PLANTED = {
     "a pattern that names no layer": (LAST, LAST.replace("static}", 'static, exclude: ["head.*"]}')),
     "attention heads of a network without attention": (
         LAST,
-        f"{LAST}  heads: {{from: baseline, technique: prune, units: heads, ratio: 0.5}}\n",
+        f"{LAST}  heads: {{from: baseline, technique: prune, heads: 0.5}}\n",
     ),
     "a technique of one's own with a missing import": (LAST, f"{LAST}  mine: {{from: pruned50, technique: mine}}\n"),
     "an engine that is not there": ("bench: {threads: [1],", "bench: {engines: [onnxruntime_cuda], threads: [1],"),

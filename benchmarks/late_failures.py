@@ -1,4 +1,4 @@
-"""Five plans that pass every check of the files and fail late: what the rehearsal says of each, and after how long.
+"""Four plans that pass every check of the files and fail late: what the rehearsal says of each, and after how long.
 
     python benchmarks/late_failures.py
 
@@ -34,7 +34,6 @@ def apply(parent, data, params):
     """Fail as a missing library would."""
     import a_library_that_is_not_there
 '''
-DEEP = "student: {arch: resnet9, width: 4}"
 PLANTED = {
     "a pattern that names no layer": (LAST, LAST.replace("static}", 'static, exclude: ["head.*"]}')),
     "attention heads of a network without attention": (
@@ -43,10 +42,6 @@ PLANTED = {
     ),
     "a technique of one's own with a missing import": (LAST, f"{LAST}  mine: {{from: pruned50, technique: mine}}\n"),
     "an engine that is not there": ("bench: {threads: [1],", "bench: {engines: [onnxruntime_cuda], threads: [1],"),
-    "a student that cannot take the pictures": (
-        LAST,
-        f"{LAST}  deep: {{from: baseline, technique: distill, epochs: 30, lr: 0.05, {DEEP}}}\n",
-    ),
 }
 
 

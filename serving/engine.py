@@ -38,7 +38,7 @@ class Model:
 
 
 class Engine:
-    """The models of a package, by role. Made once, before the service says that it is ready."""
+    """The models of a package, by role. Made off the way of requests, and ready to answer once it is made."""
 
     def __init__(self, package: Package) -> None:
         self.package = package
@@ -50,20 +50,19 @@ class Engine:
                 " this service feeds exactly one"
             )
         self._models = {role: self._load(role) for role in ROLES}
-        metrics.SHARE.set(package.rollout.treatment_share)
-        for role in ROLES:
-            metrics.MODEL.labels(role, package.name(role), package.sha256(role)).set(1)
 
-    def answer(self, role: Role, inputs: Inputs) -> bytes:
-        """The JSON answer of the model that plays `role` to N rows."""
-        model = self._models[role]
+    def infer(self, role: Role, inputs: Inputs) -> Array:
+        """The probabilities (N, C) that the model that plays `role` gives to N rows."""
         start = time.perf_counter()
-        logits = model.logits(inputs)
+        logits = self._models[role].logits(inputs)
         metrics.INFERENCE.labels(role).observe(time.perf_counter() - start)
-        shares = probabilities(logits)
         metrics.ROWS.labels(role).inc(len(logits))
+        return probabilities(logits)
+
+    def json(self, role: Role, shares: Array) -> bytes:
+        """The JSON answer with probabilities (N, C)."""
         labels = [self.package.labels[i] for i in shares.argmax(axis=-1)]
-        answer = {"variant": role, "model": model.name, "labels": labels, "probabilities": shares}
+        answer = {"variant": role, "model": self.package.name(role), "labels": labels, "probabilities": shares}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def _load(self, role: Role) -> Model:

@@ -42,6 +42,7 @@ class Package:
     rollout: Rollout
     evidence: Mapping[str, Any]
     tokenizer: bytes = b""
+    manifest_sha256: str = ""  # stands for the whole content: every other file's digest is in the manifest
 
     def name(self, role: Role) -> str:
         """The variant that plays `role`."""
@@ -98,6 +99,7 @@ def read(where: Path) -> Package:
         part("rollout.json", Rollout),
         part("evidence.json", dict[str, Any]),
         content.get(TOKENIZER, b""),
+        hashlib.sha256(text).hexdigest(),
     )
 
 

@@ -17,6 +17,7 @@ import bentoml
 
 from serving import package as packages
 from serving.engine import Engine
+from serving.live import Live
 from serving.metrics import SECONDS
 from serving.web import Web
 
@@ -25,7 +26,7 @@ try:
 except packages.PackageError as e:
     raise SystemExit(f"stillroom: {e}") from None  # the message alone, not BentoML's traceback around it
 
-WEB = Web(PACKAGE)
+WEB = Web(PACKAGE.rollout)
 _ROLLOUT = PACKAGE.rollout
 
 
@@ -42,8 +43,8 @@ class Stillroom:
     """Stillroom's package: a reference model and its compressed variant, split by user."""
 
     def __init__(self) -> None:
-        WEB.engine = Engine(PACKAGE)
+        WEB.serve(Live.of(Engine(PACKAGE)))
 
     def __is_ready__(self) -> bool:
         """Whether both models are loaded and have answered once; BentoML's /readyz asks."""
-        return WEB.engine is not None
+        return WEB.ready

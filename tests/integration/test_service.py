@@ -63,6 +63,8 @@ def test_each_role_answers_with_its_own_model(client: TestClient, role: str) -> 
     answer = ask(client, **{"X-Stillroom-Variant": role})
     assert (answer.status_code, answer.headers["X-Stillroom-Variant"]) == (200, role)
     got = answer.json()
+    assert answer.headers["X-Stillroom-Model"] == got["model"]
+    assert answer.headers["X-Stillroom-Generation"] == "0", "no control row, so none is followed"
     assert (got["variant"], got["model"]) == (role, {"control": "baseline", "treatment": "student_int8"}[role])
     wanted = made_package.expected(role, IMAGES)
     assert np.allclose(got["probabilities"], wanted, atol=1e-5)
@@ -160,7 +162,7 @@ def test_the_openapi_document_tells_the_truth(client: TestClient) -> None:
 def test_a_fault_of_ours_is_a_500_at_once_and_is_counted(
     service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.WEB.engine, "answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(service.WEB.live.engine, "infer", lambda *_: 1 / 0)
     before = count("stillroom_requests_total", variant="none", status="500")
     answer = ask(client)
     assert (answer.status_code, answer.json()) == (500, {"error": "the service failed; its log says why"})
@@ -173,12 +175,12 @@ def test_too_many_at_once_and_too_slow(
     release, entered = threading.Event(), threading.Event()
     request.addfinalizer(release.set)
 
-    def slow(*_: object) -> bytes:
+    def slow(*_: object) -> Any:
         entered.set()
         release.wait(60)
-        return b"{}"
+        return np.full((3, 3), 1 / 3)
 
-    monkeypatch.setattr(service.WEB.engine, "answer", slow)
+    monkeypatch.setattr(service.WEB.live.engine, "infer", slow)
     first: list[Any] = []
     asking = threading.Thread(target=lambda: first.append(ask(client)))
     asking.start()

@@ -1,0 +1,49 @@
+"""What a request is answered by, as one immutable snapshot: read once a request, replaced as a whole, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving import metrics
+from serving.control.state import State
+from serving.counts import Counts
+from serving.engine import Engine
+from serving.package import ROLES, Package, Role
+from serving.route import route
+
+
+@dataclass(frozen=True)
+class Live:
+    """One generation as this worker serves it; generation 0 when there is no control row."""
+
+    generation: int
+    version: str
+    share: float
+    salt: str
+    package: Package
+    engine: Engine
+    counts: Counts
+
+    @classmethod
+    def of(cls, engine: Engine, state: State | None = None) -> Live:
+        """A loaded package in the state that the control row says, or as its own rollout.json says without one."""
+        rollout, counts = engine.package.rollout, Counts(engine.package.labels)
+        if state is None:
+            return cls(0, "candidate", rollout.treatment_share, rollout.salt, engine.package, engine, counts)
+        return cls(state.generation, state.version, state.share, rollout.salt, engine.package, engine, counts)
+
+    def role(self, user_id: str | None) -> Role:
+        """Who answers this user."""
+        return route(self.salt, self.share, user_id)
+
+    def publish(self, before: Live | None) -> None:
+        """Tell Prometheus what is served now, instead of `before`."""
+        metrics.SHARE.set(self.share)
+        if before is not None and before.package is not self.package:
+            _models(before.package, 0)
+        _models(self.package, 1)
+
+
+def _models(package: Package, value: int) -> None:
+    for role in ROLES:
+        metrics.MODEL.labels(role, package.name(role), package.sha256(role)).set(value)

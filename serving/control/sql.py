@@ -13,9 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from serving.control import sql_engine
+from serving.control.broken import fault, parsed
 from serving.control.state import Event, Presence, State
 from serving.control.store import Store, StoreError
-from serving.control.tables import EVENTS, KEYS, PRESENCES, STATE, TALLIES, fault, metadata, parsed
+from serving.control.tables import EVENTS, KEYS, PRESENCES, STATE, TALLIES, metadata
 from serving.control.tally import Tally, merged
 
 ONE = STATE.c.id == 1
@@ -48,7 +49,7 @@ class SqlStore(Store):
                 changed = sa.update(STATE).where(ONE, STATE.c.generation == expected).values(**new.model_dump())
                 return bool(c.execute(changed).rowcount == 1)
             made = self._upsert(STATE).values(id=1, **new.model_dump()).on_conflict_do_nothing()
-            return bool(c.execute(made).rowcount == 1)
+            return c.execute(made.returning(STATE.c.generation)).first() is not None
 
     def report(self, worker: str, generation: int, tally: Tally) -> None:
         keys = {"worker": worker, "generation": generation}
@@ -91,7 +92,7 @@ class SqlStore(Store):
     def first_time(self, key: str) -> bool:
         with self._transaction() as c:
             made = self._upsert(KEYS).values(key=key, seen_s=self._now).on_conflict_do_nothing()
-            return bool(c.execute(made).rowcount == 1)
+            return c.execute(made.returning(KEYS.c.key)).first() is not None
 
     def now_s(self) -> float:
         with self._transaction() as c:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 
-from serving.control.store import StoreError
+from serving.control.store import AWAY_S, SCHEMES, StoreError
 
-BUSY_S = 3.0  # how long to wait for another writer, and for a server
+BUSY_S = AWAY_S  # how long to wait for another writer
 SERVER = {
-    "connect_timeout": int(BUSY_S),
-    "options": f"-c statement_timeout={int(BUSY_S * 1000)} -c lock_timeout={int(BUSY_S * 1000)}",
-    "tcp_user_timeout": int(BUSY_S * 1000),
+    "connect_timeout": int(AWAY_S),
+    "options": f"-c statement_timeout={int(AWAY_S * 1000)} -c lock_timeout={int(AWAY_S * 1000)}",
+    "tcp_user_timeout": int(AWAY_S * 1000),
     "application_name": "stillroom",
 }
 
@@ -25,13 +25,19 @@ def of(url: str, *, create: bool) -> tuple[sa.Engine, str]:
         at = sa.make_url(url)
     except ArgumentError:
         raise StoreError(f"control.url: {url[:80]!r} is no database URL; see serving/control/store.py") from None
+    if at.drivername in ("postgres", "postgresql"):
+        at = at.set(drivername="postgresql+psycopg")
     shown = at.render_as_string(hide_password=True)
     if at.get_backend_name() == "sqlite":
         if not at.database or at.database == ":memory:":
             raise StoreError(f"control.url: {shown}: names no file; allowed: sqlite:///PATH")
         return _sqlite(Path(at.database).absolute(), create), shown
+    if at.get_backend_name() != "postgresql":
+        raise StoreError(f"control.url: {shown}: no kind of store; allowed: {', '.join(SCHEMES)}")
     try:
         return sa.create_engine(at, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args=SERVER), shown
+    except NoSuchModuleError as e:
+        raise StoreError(f"control.url: {shown}: {e}; allowed: {', '.join(SCHEMES)}") from None
     except ModuleNotFoundError as e:
         raise StoreError(f"control.url: {shown}: needs {e.name}; pip install 'stillroom[postgres]'") from None
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from serving.control.state import Event, Presence, State
 from serving.control.tally import Tally
 
+AWAY_S = 3.0  # how long an answer may take
 SCHEMES = ("sqlite:///PATH", "postgresql+psycopg://...", "redis://...", "rediss://...")
 
 
@@ -76,8 +77,14 @@ def open_store(url: str, *, create: bool = False) -> Store:
     Raises:
         StoreError: The URL names no kind of store, or its library is absent.
     """
-    if url.startswith(("sqlite:", "postgresql")):
+    if url.startswith(("sqlite:", "postgres")):
         from serving.control.sql import SqlStore
 
         return SqlStore(url, create=create)
+    if url.startswith(("redis://", "rediss://")):
+        try:
+            from serving.control.redis_store import RedisStore
+        except ModuleNotFoundError as e:
+            raise StoreError(f"control.url: redis://: needs {e.name}; pip install 'stillroom[redis]'") from None
+        return RedisStore(url)
     raise StoreError(f"control.url: {url.partition('://')[0][:40]!r}; allowed: {', '.join(SCHEMES)}")

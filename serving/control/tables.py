@@ -1,13 +1,8 @@
-"""The tables of a control plane in SQL, and what a row is when it is read back."""
+"""The tables of a control plane in SQL."""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import sqlalchemy as sa
-from pydantic import ValidationError
-
-from serving.shapes import Frozen
 
 metadata = sa.MetaData()
 STATE = sa.Table(
@@ -53,19 +48,3 @@ KEYS = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("seen_s", sa.Double, nullable=False),
 )
-T = TypeVar("T", bound=Frozen)
-
-
-def parsed(kind: type[T], text: str | bytes, where: str) -> T:
-    """JSON from a store as `kind`; ValueError that says where and what when it is broken."""
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as e:
-        raise ValueError(fault(where, e)) from None
-
-
-def fault(where: str, e: ValidationError) -> str:
-    """The first thing wrong with what was read."""
-    first = e.errors()[0]
-    at = ".".join(map(str, first["loc"]))
-    return f"{where}: {at}: {first['msg']}, found {str(first['input'])[:80]!r}"

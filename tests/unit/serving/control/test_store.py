@@ -5,21 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from serving.control.state import Event, Presence, State
 from serving.control.store import Store, StoreError, open_store
 from serving.control.tally import Tally, VariantTally
-from tests.unit.serving.control import stores
 
 FIRST = State(generation=1, package="results/package", version="3", share=0.1, stage=0, mode="rolling", by="test")
-
-
-@pytest.fixture(params=stores.KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return stores.url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -100,15 +93,15 @@ def test_what_is_old_is_forgotten_but_never_the_row_the_log_or_what_counts_now(s
 
 
 RACE = """
-import sys
+import sys, time
 from serving.control.state import State
 from serving.control.store import open_store
 store, name = open_store(sys.argv[1]), sys.argv[2]
 print("ready", flush=True); sys.stdin.readline()
-for n in range(40):
+for n in range(15):
     new = State(generation=n + 1, package="p", version="1", share=0.0, by=name)
     if store.swap(new, n): print(n + 1, flush=True)
-    while (row := store.read()) is None or row.generation < n + 1: pass
+    while (row := store.read()) is None or row.generation < n + 1: time.sleep(0.002)
 """
 
 
@@ -118,7 +111,7 @@ def test_of_several_processes_exactly_one_wins_each_generation(store: Store, url
         subprocess.Popen(
             [sys.executable, "-c", RACE, url, f"p{i}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for i in range(4)
+        for i in range(3)
     ]
     for racer in racers:
         assert racer.stdout is not None and racer.stdout.readline() == "ready\n"
@@ -128,10 +121,10 @@ def test_of_several_processes_exactly_one_wins_each_generation(store: Store, url
         racer.stdin.flush()
     won = [int(line) for racer in racers for line in racer.communicate(timeout=120)[0].split()]
     assert all(racer.returncode == 0 for racer in racers)
-    assert sorted(won) == list(range(1, 41))
+    assert sorted(won) == list(range(1, 16))
 
 
 def test_a_url_of_no_store_is_refused() -> None:
-    for wrong in ("mysql://h/d", "", "rollout.db", "sqlite://"):
+    for wrong in ("mysql://h/d", "", "rollout.db", "sqlite://", "postgresql+pg8000x://h/d"):
         with pytest.raises(StoreError, match=r"control\.url"):
             open_store(wrong)

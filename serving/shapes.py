@@ -62,6 +62,34 @@ class Limits(Frozen):
     concurrency: int = Field(ge=1)
 
 
+class Judge(Frozen):
+    """When the keeper takes the treatment back, and what it needs to see before it gives it to more users."""
+
+    p95_ms: float = Field(100, gt=0)
+    disagreement: float = Field(0.02, gt=0, lt=1)
+    fast_disagreement: float = Field(0.15, gt=0, lt=1)
+    error_rate: float = Field(0.01, gt=0, lt=1)
+    accuracy_drop: float = Field(0.02, ge=0, lt=1)
+    alpha: float = Field(0.01, gt=0, lt=1)
+    min_rows: int = Field(500, ge=1)
+    hold_s: float = Field(60, ge=0)
+
+
+class DriftLimits(Frozen):
+    """From where on a change of inputs or answers is called drift."""
+
+    psi: float = Field(0.2, gt=0)
+    ks: float = Field(0.1, gt=0, lt=1)
+    min_rows: int = Field(500, ge=1)
+
+
+class Notify(Frozen):
+    """Who is told of decisions and of drift; "" is nobody."""
+
+    webhook: str = ""
+    prefect_api: str = ""
+
+
 class Rollout(BaseModel):
     """The part of rollout.json that a running service obeys; the scaling in it is for the platform."""
 
@@ -72,3 +100,7 @@ class Rollout(BaseModel):
     threads: int = Field(ge=1)
     workers: int = Field(ge=1)
     limits: Limits
+    stages: tuple[float, ...] = (0.01, 0.1, 0.5, 0.9)
+    judge: Judge = Judge()
+    drift: DriftLimits = DriftLimits()
+    notify: Notify = Notify()

@@ -10,6 +10,9 @@ from tasks.core.frozen import Frozen
 from tasks.plan.clock import Cron, TimeZone
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Stage = Annotated[float, Field(gt=0, le=1)]
+URL = "^(https?://.+)?$"
 Ceiling = Literal[
     "accuracy_drop",
     "accuracy_drop_high",
@@ -52,6 +55,40 @@ class Limits(Frozen):
     concurrency: int = Field(64, ge=1, description="requests in flight before 429")
 
 
+class Judge(Frozen):
+    """When the keeper takes the treatment back, and what it needs to see before it gives it to more users."""
+
+    p95_ms: float = Field(100, gt=0, description="the SLA: at most 5 % of the answers take longer")
+    disagreement: Fraction = Field(0.02, description="with the control's answers, above what is expected from `val`")
+    fast_disagreement: Fraction = Field(0.15, description="likewise; a drop so large is looked for within a few rows")
+    error_rate: Fraction = Field(0.01, description="of requests, answered with 5xx")
+    accuracy_drop: float = Field(0.02, ge=0, lt=1, description="below the control's, by labelled feedback")
+    alpha: Fraction = Field(0.01, description="chance, per change of the row, of taking back what is within all limits")
+    min_rows: int = Field(500, ge=1, description="rows of the treatment before it gets more users")
+    hold_s: float = Field(60, ge=0, description="shortest time between two stages")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.fast_disagreement <= self.disagreement:
+            raise ValueError(f"fast_disagreement above disagreement, {self.disagreement:g}")
+        return self
+
+
+class DriftLimits(Frozen):
+    """From where on a change of inputs or answers against `val` is called drift; it must also be beyond chance."""
+
+    psi: float = Field(0.2, gt=0, description="population stability index")
+    ks: Fraction = Field(0.1, description="largest gap of the cumulative shares")
+    min_rows: int = Field(500, ge=1, description="rows a judgement")
+
+
+class Notify(Frozen):
+    """Who is told of decisions and of drift; "" is nobody. STILLROOM_WEBHOOK and STILLROOM_PREFECT_API win."""
+
+    webhook: str = Field("", pattern=URL, description="gets every decision, alarm and drift as JSON by POST")
+    prefect_api: str = Field("", pattern=URL, description="gets stillroom.drift, as http://127.0.0.1:4200/api")
+
+
 class Rollout(Frozen):
     """params/rollout.yaml: who gets which model, within what limits, on how many replicas."""
 
@@ -61,6 +98,18 @@ class Rollout(Frozen):
     workers: int = Field(1, ge=1, description="service processes")
     limits: Limits = Limits()
     scaling: Scaling = Scaling()
+    stages: tuple[Stage, ...] = Field(
+        (0.01, 0.1, 0.5, 0.9), description="shares on the way to all users; none: the share stays as it is"
+    )
+    judge: Judge = Judge()
+    drift: DriftLimits = DriftLimits()
+    notify: Notify = Notify()
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if any(later <= earlier for earlier, later in zip(self.stages, self.stages[1:], strict=False)):
+            raise ValueError("stages that rise")
+        return self
 
 
 class Promotion(Frozen):

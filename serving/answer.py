@@ -8,9 +8,10 @@ from serving import inputs
 from serving.live import Live
 from serving.package import Role
 from serving.refusal import Refused
+from serving.shadow import Shadow
 
 
-def answer(live: Live, body: bytes, forced: Role | None, start: float) -> tuple[Role, bytes]:
+def answer(live: Live, shadow: Shadow, body: bytes, forced: Role | None, start: float) -> tuple[Role, bytes]:
     """The role that answers, and its JSON. `start` is on the clock of `time.perf_counter`.
 
     Counted here: an answer that comes too late for its client counts too.
@@ -28,4 +29,6 @@ def answer(live: Live, body: bytes, forced: Role | None, start: float) -> tuple[
         live.counts.failed(role)
         raise
     live.counts.answered(role, time.perf_counter() - start, shares)
+    if role == "treatment":
+        shadow.offer(live, asked.inputs, shares)
     return role, content

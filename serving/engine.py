@@ -49,7 +49,7 @@ class Engine:
                 f"{package.folder / 'preprocess.json'}: the network takes {len(names)} inputs ({', '.join(names)});"
                 " this service feeds exactly one"
             )
-        self._models = {role: self._load(role) for role in ROLES}
+        self._models = {role: load(package, role) for role in ROLES}
 
     def infer(self, role: Role, inputs: Inputs) -> Array:
         """The probabilities (N, C) that the model that plays `role` gives to N rows."""
@@ -65,26 +65,30 @@ class Engine:
         answer = {"variant": role, "model": self.package.name(role), "labels": labels, "probabilities": shares}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def _load(self, role: Role) -> Model:
-        """A model from its verified bytes, after it has answered one row: the first call is the slow one."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.package.rollout.threads
-        options.inter_op_num_threads = 1
-        # Idle threads that spin between requests take the processor from the other model and the other workers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        where = self.package.folder / f"{role}.onnx"
-        try:
-            session = ort.InferenceSession(self.package.model(role), options, providers=["CPUExecutionProvider"])
-        except Exception as e:  # ONNX Runtime's own exceptions share no other base
-            raise PackageError(f"{where}: ONNX Runtime cannot load it: {e}") from e
-        wanted = self.package.preprocess.inputs
-        found = [given.name for given in session.get_inputs()]
-        if sorted(found) != sorted(wanted):
-            raise PackageError(f"{where}: takes {found}; preprocess.json says {list(wanted)}")
-        model = Model(self.package.name(role), session)
-        # Ones: a text of nothing but padding is one that no client can send.
-        first = {name: np.ones((1, *given.shape), given.dtype) for name, given in wanted.items()}
-        classes = model.logits(first).shape[-1]
-        if classes != len(self.package.labels):
-            raise PackageError(f"{where}: gives {classes} classes; labels.json has {len(self.package.labels)}")
-        return model
+
+def load(package: Package, role: Role) -> Model:
+    """A model from its verified bytes, after it has answered one row: the first call is the slow one.
+
+    PackageError when ONNX Runtime cannot load it, or when it is not the network that the package describes.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = package.rollout.threads
+    options.inter_op_num_threads = 1
+    # Idle threads that spin between requests take the processor from the other model and the other workers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    where = package.folder / f"{role}.onnx"
+    try:
+        session = ort.InferenceSession(package.model(role), options, providers=["CPUExecutionProvider"])
+    except Exception as e:  # ONNX Runtime's own exceptions share no other base
+        raise PackageError(f"{where}: ONNX Runtime cannot load it: {e}") from e
+    wanted = package.preprocess.inputs
+    found = [given.name for given in session.get_inputs()]
+    if sorted(found) != sorted(wanted):
+        raise PackageError(f"{where}: takes {found}; preprocess.json says {list(wanted)}")
+    model = Model(package.name(role), session)
+    # Ones: a text of nothing but padding is one that no client can send.
+    first = {name: np.ones((1, *given.shape), given.dtype) for name, given in wanted.items()}
+    classes = model.logits(first).shape[-1]
+    if classes != len(package.labels):
+        raise PackageError(f"{where}: gives {classes} classes; labels.json has {len(package.labels)}")
+    return model

@@ -29,6 +29,16 @@ MODEL = Gauge(
     "stillroom_model_info",
     "Always 1: which model plays which role.",
     ("variant", "model", "sha256"),
-    multiprocess_mode="max",
+    multiprocess_mode="mostrecent",
 )
-SHARE = Gauge("stillroom_treatment_share", "Share of users who get the treatment.", multiprocess_mode="max")
+SHARE = Gauge("stillroom_treatment_share", "Share of users who get the treatment.", multiprocess_mode="mostrecent")
+SHADOW = Counter(
+    "stillroom_shadow_rows",
+    "Rows of the treatment meant for comparison with the full model: agreed, disagreed, dropped or failed.",
+    ("outcome",),
+)
+SHADOW_KL = Counter("stillroom_shadow_kl_nats", "Sum over compared rows of KL(control || treatment), in nats.")
+FLIPS = Counter("stillroom_shadow_flips", "Compared rows whose label changed, by the full model's label.", ("label",))
+SHADOW_QUEUE = Gauge("stillroom_shadow_queue_rows", "Rows that wait for comparison.", multiprocess_mode="livesum")
+CPU = Gauge("stillroom_process_cpu_seconds", "Processor time of the workers that live.", multiprocess_mode="livesum")
+MEMORY = Gauge("stillroom_process_resident_bytes", "Memory of the workers that live.", multiprocess_mode="livesum")

@@ -44,6 +44,7 @@ class Stillroom:
 
     def __init__(self) -> None:
         WEB.serve(Live.of(Engine(PACKAGE)))
+        WEB.shadow.start()
 
     def __is_ready__(self) -> bool:
         """Whether both models are loaded and have answered once; BentoML's /readyz asks."""

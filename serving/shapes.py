@@ -90,6 +90,13 @@ class Notify(Frozen):
     prefect_api: str = ""
 
 
+class Shadow(Frozen):
+    """How much of the treatment's traffic is compared with the full model's answers."""
+
+    share: float = Field(0.0, ge=0, le=1)
+    queue: int = Field(256, ge=1)
+
+
 class Rollout(BaseModel):
     """The part of rollout.json that a running service obeys; the scaling in it is for the platform."""
 
@@ -104,3 +111,4 @@ class Rollout(BaseModel):
     judge: Judge = Judge()
     drift: DriftLimits = DriftLimits()
     notify: Notify = Notify()
+    shadow: Shadow = Shadow()

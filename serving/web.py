@@ -24,6 +24,7 @@ from serving.live import Live
 from serving.openapi import document, example
 from serving.package import ROLES, Role
 from serving.refusal import Refused, as_json, wrong_method
+from serving.shadow import Shadow
 from serving.shapes import Rollout
 
 MODEL = "X-Stillroom-Model"
@@ -40,6 +41,7 @@ class Web:
 
     def __init__(self, rollout: Rollout) -> None:
         self._live: Live | None = None
+        self.shadow = Shadow(rollout.shadow)
         self._page = PAGE.read_text(encoding="utf-8")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._at_once = max(1, cores // (rollout.workers * rollout.threads))
@@ -128,4 +130,4 @@ class Web:
         """
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._at_once)
-        return await anyio.to_thread.run_sync(answer, live, body, forced, start, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(answer, live, self.shadow, body, forced, start, limiter=self._limiter)

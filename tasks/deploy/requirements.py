@@ -11,6 +11,7 @@ SERVICE = (
     "orjson>=3.13,<4",
     "pillow>=13,<14",
     "prometheus-client>=0.26,<1",
+    "psutil>=7.2,<8",
     "sqlalchemy>=2.0.58,<2.1",
 )
 OF_KIND = {"audio": ("scipy>=1.17,<2",), "text": ("tokenizers>=0.23,<0.24",)}

@@ -89,6 +89,13 @@ class Notify(Frozen):
     prefect_api: str = Field("", pattern=URL, description="gets stillroom.drift, as http://127.0.0.1:4200/api")
 
 
+class Shadow(Frozen):
+    """What part of the treatment's requests the full model answers once more, off the way, to be compared."""
+
+    share: Share = Field(0.1, description="of the treatment's requests; 0 = no comparison, and no evidence from it")
+    queue: int = Field(256, ge=1, description="rows that may wait; more are dropped and counted")
+
+
 class Rollout(Frozen):
     """params/rollout.yaml: who gets which model, within what limits, on how many replicas."""
 
@@ -97,6 +104,7 @@ class Rollout(Frozen):
     threads: int = Field(1, ge=1, description="ONNX Runtime threads a model")
     workers: int = Field(1, ge=1, description="service processes")
     limits: Limits = Limits()
+    shadow: Shadow = Shadow()
     scaling: Scaling = Scaling()
     stages: tuple[Stage, ...] = Field(
         (0.01, 0.1, 0.5, 0.9), description="shares on the way to all users; none: the share stays as it is"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     root = tmp_path_factory.mktemp("service")
     with pytest.MonkeyPatch.context() as patch:
         limits = {"rows": 4, "body_bytes": 20_000, "timeout_s": 3.0, "concurrency": 1}
-        yield started(made_package.make(root / "package", limits=limits), root / "home", patch)
+        yield started(
+            made_package.make(root / "package", limits=limits, shadow={"share": 0.1, "queue": 64}), root / "home", patch
+        )
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,28 @@ def test_answers_and_refusals_are_counted(client: TestClient) -> None:
     ask(client, **{"X-Stillroom-Variant": "treatment"})
     client.post("/predict", json={"inputs": []})
     assert [b - a for a, b in zip(before, now(), strict=True)] == [1, 3, 1, 1, 1]
+
+
+def test_a_share_of_the_treatments_answers_is_compared_and_a_fault_there_reaches_nobody(
+    service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> float:
+        return sum(count("stillroom_shadow_rows_total", outcome=o) for o in ("agreed", "disagreed", "failed"))
+
+    monkeypatch.setattr(service.WEB.shadow, "_share", 1.0)
+    for fault in (False, True):
+        with monkeypatch.context() as patch:
+            if fault:
+                patch.setattr("serving.shadow.compare", lambda *_: 1 / 0)
+            before, failed = rows(), count("stillroom_shadow_rows_total", outcome="failed")
+            assert ask(client, **{"X-Stillroom-Variant": "treatment"}).status_code == 200
+            end = time.monotonic() + 20
+            while rows() < before + 3:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert count("stillroom_shadow_rows_total", outcome="failed") - failed == (3 if fault else 0)
+    ask(client, **{"X-Stillroom-Variant": "control"})
+    assert rows() == before + 3, "the control is not compared with itself"
 
 
 @pytest.mark.parametrize(

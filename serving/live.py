@@ -23,14 +23,17 @@ class Live:
     package: Package
     engine: Engine
     counts: Counts
+    state: State | None = None  # the whole row
 
     @classmethod
-    def of(cls, engine: Engine, state: State | None = None) -> Live:
-        """A loaded package in the state that the control row says, or as its own rollout.json says without one."""
-        rollout, counts = engine.package.rollout, Counts(engine.package.labels)
-        if state is None:
-            return cls(0, "candidate", rollout.treatment_share, rollout.salt, engine.package, engine, counts)
-        return cls(state.generation, state.version, state.share, rollout.salt, engine.package, engine, counts)
+    def of(cls, engine: Engine, state: State | None = None, *, share: float | None = None) -> Live:
+        """A loaded package in the state that the control row says; without one, as `share` or its rollout.json says."""
+        package, counts = engine.package, Counts(engine.package.labels)
+        salt = package.rollout.salt
+        if state is not None:
+            return cls(state.generation, state.version, state.share, salt, package, engine, counts, state)
+        share = package.rollout.treatment_share if share is None else share
+        return cls(0, "candidate", share, salt, package, engine, counts)
 
     def role(self, user_id: str | None) -> Role:
         """Who answers this user."""
@@ -39,6 +42,7 @@ class Live:
     def publish(self, before: Live | None) -> None:
         """Tell Prometheus what is served now, instead of `before`."""
         metrics.SHARE.set(self.share)
+        metrics.GENERATION.set(self.generation)
         if before is not None and before.package is not self.package:
             _models(before.package, 0)
         _models(self.package, 1)

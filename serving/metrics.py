@@ -29,7 +29,7 @@ MODEL = Gauge(
     "stillroom_model_info",
     "Always 1: which model plays which role.",
     ("variant", "model", "sha256"),
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="mostrecent",  # a worker that was killed leaves its figures behind
 )
 SHARE = Gauge("stillroom_treatment_share", "Share of users who get the treatment.", multiprocess_mode="mostrecent")
 SHADOW = Counter(
@@ -42,3 +42,6 @@ FLIPS = Counter("stillroom_shadow_flips", "Compared rows whose label changed, by
 SHADOW_QUEUE = Gauge("stillroom_shadow_queue_rows", "Rows that wait for comparison.", multiprocess_mode="livesum")
 CPU = Gauge("stillroom_process_cpu_seconds", "Processor time of the workers that live.", multiprocess_mode="livesum")
 MEMORY = Gauge("stillroom_process_resident_bytes", "Memory of the workers that live.", multiprocess_mode="livesum")
+GENERATION = Gauge(
+    "stillroom_generation", "Generation of the control row that is served.", multiprocess_mode="mostrecent"
+)

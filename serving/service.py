@@ -15,15 +15,14 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import bentoml
 
-from serving import package as packages
-from serving.engine import Engine
-from serving.live import Live
 from serving.metrics import SECONDS
+from serving.package import PackageError
 from serving.web import Web
+from serving.worker import Worker, configured
 
 try:
-    PACKAGE = packages.read(packages.folder())
-except packages.PackageError as e:
+    PACKAGE = configured()
+except PackageError as e:
     raise SystemExit(f"stillroom: {e}") from None  # the message alone, not BentoML's traceback around it
 
 WEB = Web(PACKAGE.rollout)
@@ -43,8 +42,15 @@ class Stillroom:
     """Stillroom's package: a reference model and its compressed variant, split by user."""
 
     def __init__(self) -> None:
-        WEB.serve(Live.of(Engine(PACKAGE)))
+        self.worker = Worker(WEB, PACKAGE)
+        self.worker.start()
         WEB.shadow.start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def stop(self) -> None:
+        """Compare no more, and report what was counted last."""
+        WEB.shadow.close()
+        self.worker.stop()
 
     def __is_ready__(self) -> bool:
         """Whether both models are loaded and have answered once; BentoML's /readyz asks."""

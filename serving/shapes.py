@@ -97,6 +97,13 @@ class Shadow(Frozen):
     queue: int = Field(256, ge=1)
 
 
+class Control(Frozen):
+    """Where the control plane is (empty = none), and how often a worker looks."""
+
+    url: str = "sqlite:///.stillroom/control/rollout.db"
+    poll_s: float = Field(0.2, gt=0)
+
+
 class Rollout(BaseModel):
     """The part of rollout.json that a running service obeys; the scaling in it is for the platform."""
 
@@ -112,3 +119,4 @@ class Rollout(BaseModel):
     drift: DriftLimits = DriftLimits()
     notify: Notify = Notify()
     shadow: Shadow = Shadow()
+    control: Control = Control()

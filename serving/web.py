@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -42,6 +43,7 @@ class Web:
     def __init__(self, rollout: Rollout) -> None:
         self._live: Live | None = None
         self.shadow = Shadow(rollout.shadow)
+        self.behind: Callable[[], bool] = lambda: False  # whether this worker cannot serve what the control row says
         self._page = PAGE.read_text(encoding="utf-8")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._at_once = max(1, cores // (rollout.workers * rollout.threads))
@@ -102,6 +104,8 @@ class Web:
                 "models": models,
                 "generation": live.generation,
                 "version": live.version,
+                "mode": live.state.mode if live.state is not None else "settled",
+                "behind": self.behind(),
                 "treatment_share": live.share,
                 "labels": package.labels,
                 "preprocess": package.preprocess.model_dump(exclude={"mean", "std"}),

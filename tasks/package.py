@@ -51,7 +51,8 @@ def run(settings: Settings) -> None:
     artifact.write_json(folder / "evidence.json", evidence)
     for name, content in data.files.items():
         (folder / name).write_bytes(content)
-    (folder / "requirements.txt").write_text(requirements(data.preprocess.kind), encoding="utf-8")
+    needed = requirements(data.preprocess.kind, settings.rollout.control.url)
+    (folder / "requirements.txt").write_text(needed, encoding="utf-8")
     sizing = _sizing(settings)
     (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
     (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")

@@ -25,6 +25,7 @@ ROLLOUT = {
     "workers": 1,
     "limits": {"rows": 4, "body_bytes": 20_000, "timeout_s": 10.0, "concurrency": 16},
     "scaling": {"min_replicas": 1},
+    "control": {"url": ""},
 }
 IMAGE = {
     "kind": "image",
@@ -133,21 +134,29 @@ def expected_of_texts(role: str, texts: list[str]) -> np.ndarray[Any, Any]:
     return shares
 
 
-def seal(folder: Path) -> None:
+def seal(folder: Path, treatment: str = "student_int8") -> None:
     """Write the manifest over what is there."""
     files = {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in folder.rglob("*")
         if p.is_file() and p.name != "manifest.json"
     }
-    manifest = {"control": "baseline", "treatment": "student_int8", "files": files}
+    manifest = {"control": "baseline", "treatment": treatment, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def make(folder: Path, **rollout: Any) -> Path:
-    """A whole package in `folder`; `rollout` overrides keys of rollout.json."""
+def other_weights(seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The weights of the package `make(..., seed=seed)`: other models in both roles."""
+    return {
+        role: np.random.default_rng([seed, i]).normal(size=(64, 3)).astype(np.float32) / 255
+        for i, role in enumerate(WEIGHTS)
+    }
+
+
+def make(folder: Path, *, seed: int | None = None, **rollout: Any) -> Path:
+    """A whole package in `folder`; `rollout` overrides keys of rollout.json, `seed` gives it other models."""
     folder.mkdir(parents=True, exist_ok=True)
-    for role, weights in WEIGHTS.items():
+    for role, weights in (WEIGHTS if seed is None else other_weights(seed)).items():
         (folder / f"{role}.onnx").write_bytes(linear(weights))
     evidence = {
         role: {"variant": role, "size_bytes": 1234, "test": {"accuracy": 0.9, "agreement": 1.0}} for role in WEIGHTS
@@ -156,13 +165,14 @@ def make(folder: Path, **rollout: Any) -> Path:
     for name, value in parts.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
     (folder / "requirements.txt").write_text(requirements("image"))
-    seal(folder)
+    seal(folder, "student_int8" if seed is None else f"student_{seed}")
     return folder
 
 
-def expected(role: str, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def expected(role: str, images: np.ndarray[Any, Any], *, seed: int | None = None) -> np.ndarray[Any, Any]:
     """The probabilities that `role` must give, computed without ONNX Runtime."""
-    logits = images.reshape(len(images), -1).astype(np.float64) @ WEIGHTS[role].astype(np.float64)
+    weights = WEIGHTS[role] if seed is None else other_weights(seed)[role]
+    logits = images.reshape(len(images), -1).astype(np.float64) @ weights.astype(np.float64)
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares: np.ndarray[Any, Any] = powers / powers.sum(1, keepdims=True)
     return shares

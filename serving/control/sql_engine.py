@@ -59,6 +59,8 @@ def _sqlite(path: Path, create: bool) -> sa.Engine:
     made = [create]
 
     def connect() -> sqlite3.Connection:
+        if not made[0] and not path.exists():
+            raise sqlite3.OperationalError("there is no such file; the keeper makes it, or a backup brings it back")
         if made[0]:
             path.parent.mkdir(parents=True, exist_ok=True)
         mode = "rwc" if made[0] else "rw"

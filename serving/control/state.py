@@ -18,6 +18,9 @@ class State(Frozen):
 
     generation: int = Field(ge=1)
     package: str = Field(min_length=1, description="a folder that every worker can read")
+    package_sha256: str = Field(
+        "", description="of its manifest.json; a folder with another one is refused; empty = any"
+    )
     version: str = Field(min_length=1, description="of the registry, or `candidate`")
     share: float = Field(ge=0, le=1, description="of users, who get the treatment")
     stage: int = Field(NO_STAGE, ge=NO_STAGE, description="index into rollout.stages; -1 = none")

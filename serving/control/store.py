@@ -26,6 +26,9 @@ class Store(Protocol):
     Safe to use from several threads.
     """
 
+    where: str
+    """Which store it is, without a password."""
+
     def read(self) -> State | None:
         """The row; None before there is one."""
 

@@ -11,6 +11,7 @@ STATE = sa.Table(
     sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("package", sa.Text, nullable=False),
+    sa.Column("package_sha256", sa.Text, nullable=False),
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("share", sa.Double, nullable=False),
     sa.Column("stage", sa.Integer, nullable=False),

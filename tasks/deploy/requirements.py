@@ -15,8 +15,10 @@ SERVICE = (
     "sqlalchemy>=2.0.58,<2.1",
 )
 OF_KIND = {"audio": ("scipy>=1.17,<2",), "text": ("tokenizers>=0.23,<0.24",)}
+OF_CONTROL = {"postgres": ("psycopg[binary]>=3.3,<4",), "redis": ("redis>=5,<9",)}
 
 
-def requirements(kind: str) -> str:
-    """requirements.txt of the service for inputs of `kind`, as in Preprocess."""
-    return "\n".join(sorted((*SERVICE, *OF_KIND.get(kind, ())))) + "\n"
+def requirements(kind: str, control_url: str = "") -> str:
+    """requirements.txt of the service for inputs of `kind`, as in Preprocess, with its control plane at a URL."""
+    control = next((needed for scheme, needed in OF_CONTROL.items() if control_url.startswith(scheme)), ())
+    return "\n".join(sorted((*SERVICE, *OF_KIND.get(kind, ()), *control))) + "\n"

@@ -96,6 +96,16 @@ class Shadow(Frozen):
     queue: int = Field(256, ge=1, description="rows that may wait; more are dropped and counted")
 
 
+class Control(Frozen):
+    """Where it stands who is served what, and how soon a change is seen."""
+
+    url: str = Field(
+        "sqlite:///.stillroom/control/rollout.db",
+        description="sqlite:///PATH for one host, postgresql://... or redis://... for many, empty for none",
+    )
+    poll_s: float = Field(0.2, ge=0.05, le=60, description="how often a worker looks for a change")
+
+
 class Rollout(Frozen):
     """params/rollout.yaml: who gets which model, within what limits, on how many replicas."""
 
@@ -112,6 +122,7 @@ class Rollout(Frozen):
     judge: Judge = Judge()
     drift: DriftLimits = DriftLimits()
     notify: Notify = Notify()
+    control: Control = Control()
 
     @model_validator(mode="after")
     def _rising(self) -> Self:

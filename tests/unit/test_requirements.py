@@ -20,6 +20,16 @@ def test_the_bounds_are_those_of_the_project_and_each_kind_has_its_own(kind: str
     assert not any(line.startswith(("torch", "mlflow", "dvc", "prefect")) for line in found)
 
 
+@pytest.mark.parametrize(
+    ("url", "library"), [("postgresql://h/d", "psycopg"), ("redis://h", "redis"), ("sqlite:///x", ""), ("", "")]
+)
+def test_a_control_plane_on_a_server_brings_its_library(url: str, library: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    more = set(requirements("image", url).splitlines()) - set(requirements("image").splitlines())
+    assert [line.startswith(library) for line in more] == ([True] if library else [])
+    assert more <= {r for extra in project["optional-dependencies"].values() for r in extra}
+
+
 def test_the_bento_installs_what_the_package_lists() -> None:
     python = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]
     assert python == {"lock_packages": False, "requirements_txt": "results/package/requirements.txt"}

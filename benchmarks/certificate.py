@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,13 +26,13 @@ import numpy as np
 
 from tasks.core import artifact
 from tasks.core.dataset import read_data
-from tasks.core.timing import Call, measure, round_ratios
+from tasks.core.median import median_interval
+from tasks.core.race import Laps, Opener, race
+from tasks.core.timing import Call, no_garbage_collection, round_ratios, visit
 from tasks.evidence.engines import caller, open_model
 from tasks.evidence.noise import Watch
-from tasks.evidence.race import Laps, Opener, race
 from tasks.evidence.session import feeds_of
 from tasks.evidence.standing import confidence_for
-from tasks.evidence.stats import median_interval
 
 LOAD = """
 import random, time
@@ -41,7 +42,7 @@ while True:
     while time.perf_counter() < end: pass
     time.sleep(draw.expovariate(5))
 """
-ROUNDS, ROUND_MS, NAIVE_CALLS, NAIVE_CLAIM = 30, 5.0, 20, 0.02
+ROUNDS, ROUND_MS, WARM_UP_MS, NAIVE_CALLS, NAIVE_CLAIM = 30, 5.0, 50.0, 20, 0.02
 CONFIDENCE = confidence_for(2)  # of the smallest plan: one variant at the two batch sizes that are the default
 
 
@@ -77,7 +78,15 @@ def certificate(a: Opener, b: Opener, seed: int) -> np.ndarray:
 
 def stays_open(a: Opener, b: Opener, seed: int) -> np.ndarray:
     """The same rounds over sessions that are opened once."""
-    taken = measure({"a": a()[0], "b": b()[0]}, ROUNDS, ROUND_MS, seed)
+    calls, shuffle = {"a": a()[0], "b": b()[0]}, random.Random(seed)
+    order, taken = list(calls), {name: list[np.ndarray]() for name in calls}
+    with no_garbage_collection():
+        for call in calls.values():
+            visit(call, WARM_UP_MS)
+        for _ in range(ROUNDS):
+            shuffle.shuffle(order)
+            for name in order:
+                taken[name].append(visit(calls[name], ROUND_MS))
     return round_ratios(taken["a"], taken["b"])
 
 

@@ -24,7 +24,9 @@ from tasks.core import artifact
 from tasks.core.dataset import read_data
 from tasks.core.findings import Footprint, Limit
 from tasks.core.graph import has_branches
+from tasks.core.median import fewest, median_interval
 from tasks.core.points import EngineName, Point
+from tasks.core.race import Laps, Opener, race
 from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
 from tasks.evidence import child, rapl
@@ -32,10 +34,8 @@ from tasks.evidence.arithmetic import macs_by_arithmetic
 from tasks.evidence.engines import Model, caller, open_model
 from tasks.evidence.machine import machine, usable_cores
 from tasks.evidence.noise import Watch
-from tasks.evidence.race import Laps, Opener, race
 from tasks.evidence.session import Feeds, feeds_of
 from tasks.evidence.standing import Standing, confidence_for
-from tasks.evidence.stats import fewest, median_interval
 from tasks.plan.schema import Plan, Settings
 
 Array = np.ndarray[Any, Any]

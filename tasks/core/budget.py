@@ -23,7 +23,7 @@ ROUNDS, ROUNDS_TO_CONFIRM = 15, 60
 def cost_functions(budget: str, network: Network, data: Data, space: Space, batch: int) -> tuple[Cost, Cost]:
     """A function from a sub-network to its cost in the unit of `budget`, and one that takes longer to be surer."""
     if budget == "latency_ratio":
-        return _latency(network, data, space, batch, ROUNDS), _latency(network, data, space, batch, ROUNDS_TO_CONFIRM)
+        return _latency(network, data, space, batch)
     counted = {"macs_ratio": _macs, "size_kb": _size}[budget](network, data, space)
     return counted, counted
 
@@ -46,10 +46,14 @@ def weight_bytes(module: nn.Module) -> int:
     return 4 * sum(p.numel() for layer in layers for p in layer.parameters(recurse=False))
 
 
-def _latency(network: Network, data: Data, space: Space, batch: int, rounds: int) -> Cost:
+def _latency(network: Network, data: Data, space: Space, batch: int) -> tuple[Cost, Cost]:
+    """The ratio to the whole network's latency; and, after more rounds, the upper end of its interval of 95 %."""
     race = Race(network, data, batch)
 
-    def cost(config: Config) -> float:
-        return 1.0 if config == space.greatest() else race.run(cut_out(network, space, config), rounds).ratio
+    def quick(config: Config) -> float:
+        return 1.0 if config == space.greatest() else race.run(cut_out(network, space, config), ROUNDS).ratio.value
 
-    return cost
+    def surer(config: Config) -> float:
+        return race.run(cut_out(network, space, config), ROUNDS_TO_CONFIRM).ratio.high
+
+    return quick, surer

@@ -1,7 +1,7 @@
-"""How long a network takes beside its parent, measured while it is being made: one thread, calls in turn.
+"""How long a network takes beside its parent, measured while it is being made: one thread, both opened anew in turn.
 
-What it gives depends on the machine and on the minute: a row that uses it cannot be repeated bit for bit. The bench
-step measures again, of all rows at once.
+It is the race that the bench step runs (tasks.core.race), of two. What it gives depends on the machine and on the
+minute: a row that uses it cannot be repeated bit for bit. The bench step measures again, of all rows at once.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import numpy as np
 
 from tasks.core.contract import Data, Network
 from tasks.core.export import LOGITS, export, session
-from tasks.core.timing import Call, measure, round_ratios
+from tasks.core.findings import Interval
+from tasks.core.median import median_interval
+from tasks.core.race import Opener, race
+from tasks.core.timing import round_ratios
 
 ROUNDS = 25
 VISIT_MS = 10.0
 
 
 class Latency(NamedTuple):
-    """Median milliseconds of a call to parent and candidate, and the median over rounds of candidate over parent."""
+    """Median milliseconds of a call to parent and candidate; the ratio of the rounds, candidate over parent, 95 %."""
 
     parent_ms: float
     candidate_ms: float
-    ratio: float
+    ratio: Interval
 
 
 class Race:
@@ -33,19 +36,26 @@ class Race:
         rows = np.arange(batch) % len(data.split("val"))
         self.data = data
         self.feed: dict[str, Any] = {n: np.ascontiguousarray(x[rows]) for n, x in data.split("val").inputs.items()}
-        self.parent = self._call(parent)
+        self.parent = self._opener(parent)
 
     def run(self, candidate: Network, rounds: int = ROUNDS) -> Latency:
         """Export `candidate` and measure it."""
-        return compare(self.parent, self._call(candidate), rounds)
+        return compare(self.parent, self._opener(candidate), rounds)
 
-    def _call(self, network: Network) -> Call:
-        opened, feed = session(export(network, self.data)), self.feed
-        return lambda: opened.run([LOGITS], feed)
+    def _opener(self, network: Network) -> Opener:
+        proto, feed = export(network, self.data), self.feed
+
+        def opened() -> list[Any]:
+            session_ = session(proto)
+            return [lambda: session_.run([LOGITS], feed)]
+
+        return opened
 
 
-def compare(parent: Call, candidate: Call, rounds: int) -> Latency:
-    """Both in turn, `rounds` times after a warm-up, in shuffled order."""
-    taken = measure({"parent": parent, "candidate": candidate}, rounds, VISIT_MS, seed=0)
-    parent_ms, candidate_ms = (float(np.median([np.median(each) for each in taken[name]])) for name in taken)
-    return Latency(parent_ms, candidate_ms, float(np.median(round_ratios(taken["candidate"], taken["parent"]))))
+def compare(parent: Opener, candidate: Opener, rounds: int) -> Latency:
+    """Both in turn, opened anew in each of `rounds`, at least 6 for an interval of 95 %."""
+    openers = {"parent": parent, "candidate": candidate}
+    laps = race(openers, 1, VISIT_MS, 0, lambda laps: laps["parent"].rounds < rounds)
+    taken = {name: laps[name].calls_ms[0] for name in openers}
+    parent_ms, candidate_ms = (float(np.median([np.median(each) for each in taken[name]])) for name in openers)
+    return Latency(parent_ms, candidate_ms, median_interval(round_ratios(taken["candidate"], taken["parent"])))

@@ -3,7 +3,7 @@
 Han et al., *Deep Compression*, 2015 (arXiv:1510.00149), section 4. Every tensor comes back bit for bit, whatever its
 element type; nothing is pickled.
 
-file    SRZ1 | length of the header, 4 bytes | header | tensors, one after the other | SHA-256 of all before
+file    SRZ2 | length of the header, 4 bytes | header | tensors, one after the other | SHA-256 of all before
 header  {"coder": name, "tensors": [[name, dtype, shape, K, bytes], ...]}; K = 0: the tensor as it is
 tensor  its K distinct values, rising as whole numbers | the coder's table, one entry a value | the coded places
 """
@@ -23,7 +23,7 @@ from tasks.core.errors import ArtifactError
 Array = np.ndarray[Any, Any]
 Coder = Literal["ans", "huffman"]
 CODERS: dict[str, Any] = {"ans": ans, "huffman": huffman}
-MAGIC = b"SRZ1"
+MAGIC = b"SRZ2"
 DIGEST_BYTES = 32
 MOST = 4096
 """The most distinct values with which a tensor is coded; one of more stays as it is."""

@@ -1,13 +1,12 @@
-"""Timing several models so that each meets the same machine: in one process, in turns, in shuffled order.
+"""Timing calls one by one, and the ratio of two that were timed in the same rounds.
 
-*Use when* a latency is to be compared with another. Slow drift of the machine (load, clock) cancels in the ratio of two
-medians of the same round.
+*Use when* a latency is to be compared with another; who is called when is tasks.core.race's. Slow drift of the machine
+(load, clock) cancels in the ratio of two medians of the same round.
 """
 
 from __future__ import annotations
 
 import gc
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns
@@ -19,7 +18,6 @@ Array = np.ndarray[Any, Any]
 Call = Callable[[], object]
 Center = Callable[[Array], Any]
 CALLS_MIN = 3  # a visit, so that its median is not one call
-WARM_UP_MS = 50.0
 
 
 @contextmanager
@@ -33,20 +31,6 @@ def no_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def measure(calls: dict[str, Call], rounds: int, round_ms: float, seed: int) -> dict[str, list[Array]]:
-    """For every name a list of `rounds` arrays: the milliseconds of each call within that round."""
-    order, shuffle = list(calls), random.Random(seed)
-    taken: dict[str, list[Array]] = {name: [] for name in calls}
-    with no_garbage_collection():
-        for call in calls.values():
-            visit(call, WARM_UP_MS)
-        for _ in range(rounds):
-            shuffle.shuffle(order)
-            for name in order:
-                taken[name].append(visit(calls[name], round_ms))
-    return taken
 
 
 def visit(call: Call, for_ms: float) -> Array:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from tasks.core.findings import Interval
+from tasks.core.median import median_interval
 from tasks.core.points import Point
+from tasks.core.race import Laps
 from tasks.core.results import Timing
 from tasks.core.timing import round_ratios
-from tasks.evidence.race import Laps
-from tasks.evidence.stats import median_interval
 
 Array = np.ndarray[Any, Any]
 PERCENTILES = (5, 25, 50, 75, 95, 99)

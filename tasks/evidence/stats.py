@@ -1,40 +1,17 @@
 """The statistics behind every published number: pure functions of arrays; randomness comes from a seed argument.
 
 Calibration error: Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv:1706.04599).
-The median's interval: order statistics (Thompson 1936). Shapes: N rows, C classes, R rounds.
+Shapes: N rows, C classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor, log2
 from typing import Any
 
 import numpy as np
 
-from tasks.core.findings import Interval
-
 Array = np.ndarray[Any, Any]
-
-
-def median_interval(values: Array, confidence: float = 0.95) -> Interval:
-    """The median of `values` (R,) between two of them: right in at least `confidence` of all cases, whatever the law.
-
-    The number of values below the true median is a binomial with a half, so that no distribution is assumed and no
-    sample is too small, but for one with fewer values than `fewest` says: ValueError.
-    """
-    from scipy.stats import binom
-
-    ordered, outside = np.sort(values), int(binom.ppf((1 - confidence) / 2, len(values), 0.5)) if len(values) else 0
-    if outside < 1:
-        raise ValueError(f"{len(values)} values cannot bound their median with {confidence:.4g}: {fewest(confidence)}")
-    low, high = float(ordered[outside - 1]), float(ordered[-outside])
-    return Interval(value=float(np.median(ordered)), low=low, high=high)
-
-
-def fewest(confidence: float) -> int:
-    """How many values it takes to bound a median: with fewer, all may lie on one side of it too often."""
-    return floor(1 - log2(1 - confidence) + 1e-9) + 1
 
 
 def softmax(logits: Array) -> Array:

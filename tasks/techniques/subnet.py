@@ -139,5 +139,6 @@ def found_facts(space: Space, params: Params, best: Tried, tried: Sequence[Tried
         "layers_left_alone": dict(space.left),
     }
     if params.latency_ratio is not None:
+        facts["cost_is"] = "the upper end of the 95 % interval of the latency ratio"
         facts["repeatable"] = "no: latency was measured here; another machine or hour may choose another network"
     return facts

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.core import latency, timing
+from tasks.core import latency, race
 from tasks.core.allocation import Goal, allocate, share_after
+from tasks.core.findings import Interval
 from tasks.core.search import least
 
 
@@ -58,16 +59,26 @@ def test_least_when_nothing_need_be_done_and_when_nothing_helps() -> None:
     assert least(lambda _: 0.4, 0.3, 5) is None
 
 
-def test_calls_are_compared_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that always answers the same: the ratio, and who is called when."""
-    order: list[str] = []
+def test_both_are_opened_anew_in_every_round_and_called_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that always answers the same: the ratio, and who is opened and called when."""
+    told: list[str] = []
+
+    def opener(name: str) -> Callable[[], list[Callable[[], None]]]:
+        def opened() -> list[Callable[[], None]]:
+            told.append(f"open {name}")
+            return [lambda: told.append(name)]
+
+        return opened
 
     def visit(call: Callable[[], object], _for_ms: float) -> Any:
         call()
-        return np.array([{"parent": 4.0, "candidate": 3.0}[order[-1]]] * 3)
+        return np.array([{"parent": 4.0, "candidate": 3.0}[told[-1]]] * 3)
 
-    monkeypatch.setattr(timing, "visit", visit)
-    found = latency.compare(lambda: order.append("parent"), lambda: order.append("candidate"), 8)
-    assert found == (4.0, 3.0, 0.75)
-    rounds = list(zip(order[2::2], order[3::2], strict=True))  # after the warm-up
-    assert len(rounds) == 8 and set(rounds) == {("parent", "candidate"), ("candidate", "parent")}
+    monkeypatch.setattr(race, "visit", visit)
+    found = latency.compare(opener("parent"), opener("candidate"), 8)
+    assert found[:2] == (4.0, 3.0) and found.ratio == Interval(value=0.75, low=0.75, high=0.75)
+    opened = [line.removeprefix("open ") for line in told if line.startswith("open")]
+    rounds = set(zip(opened[::2], opened[1::2], strict=True))
+    assert len(opened) == 16 and rounds == {("parent", "candidate"), ("candidate", "parent")}
+    each = told[:: len(told) // 16]  # an opened model is called before the other is opened
+    assert [line.removeprefix("open ") for line in each] == opened

@@ -12,9 +12,9 @@ import pytest
 from tasks import bench
 from tasks.core import artifact, timing
 from tasks.core.points import Point
+from tasks.core.race import WARM_CALLS, Laps, race
 from tasks.core.results import Bench
 from tasks.evidence.machine import cpu_model
-from tasks.evidence.race import WARM_CALLS, Laps, race
 from tasks.evidence.standing import Standing, confidence_for
 from tests.unit import fake_project as fake
 

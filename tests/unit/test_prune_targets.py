@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tasks.core.contract import Outcome
 from tasks.core.errors import TechniqueError
+from tasks.core.findings import Interval
 from tasks.core.latency import Latency, Race
 from tasks.core.shape import count_macs, count_parameters, example, spec_of
 from tasks.techniques import prune
@@ -93,14 +94,16 @@ def test_time_is_searched_with_what_the_clock_says(monkeypatch: pytest.MonkeyPat
 
     def run(self: Race, candidate: Any, rounds: int = 1) -> Latency:
         ratio = count_parameters(candidate.module) / whole
-        return Latency(2.0, 2.0 * ratio, ratio)
+        return Latency(2.0, 2.0 * ratio, Interval(value=ratio, low=ratio - 0.02, high=ratio + 0.02))
 
     monkeypatch.setattr(Race, "__init__", start)
     monkeypatch.setattr(Race, "run", run)
     outcome = pruned(latency_ratio=0.4)
     share = count_parameters(outcome.model.module) / whole
     facts: Any = outcome.facts["latency"]
-    assert 0.3 < share <= 0.4 and facts["ratio"] == pytest.approx(share, abs=1e-4)
+    assert 0.3 < share <= 0.38, "the interval's upper end is what must be within the target"
+    assert facts["ratio"] == pytest.approx(share, abs=1e-4) and facts["within_target"]
+    assert facts["ratio_interval"] == pytest.approx([share - 0.02, share + 0.02], abs=1e-4)
     assert facts["target_ratio"] == 0.4 and "machine" in facts["how"]
 
 
@@ -109,5 +112,7 @@ def test_time_is_really_measured() -> None:
     outcome = pruned(latency_ratio=0.95, latency_batch=32)
     facts: Any = outcome.facts["latency"]
     rounds: Any = outcome.facts["rounds"]
+    low, high = facts["ratio_interval"]
+    assert low <= facts["ratio"] <= high and facts["within_target"] == (high <= 0.95)
     assert facts["parent_ms"] > 0 and facts["pruned_ms"] > 0 and facts["batch"] == 32
     assert rounds[0]["latency_ratio"] <= 0.95 and len(rounds[0]["tried"]) <= 8

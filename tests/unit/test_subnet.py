@@ -11,11 +11,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tasks.core import budget, timing
+from tasks.core import budget, latency
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.evolution import Settings, evolve, front, ranked, reward
 from tasks.core.export import export
+from tasks.core.findings import Interval
 from tasks.core.latency import Latency
 from tasks.core.sandwich import open_at, openings
 from tasks.core.statistics import recalibrate
@@ -125,12 +126,15 @@ def test_a_budget_of_size_is_met_by_the_file() -> None:
 
 @pytest.mark.integration
 def test_latency_is_measured_beside_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "WARM_UP_MS", 0.1)
+    monkeypatch.setattr(latency, "VISIT_MS", 0.1)
     network, data = copy.deepcopy(_slimmed().model), tiny.pictures()
     quick, _ = budget.cost_functions("latency_ratio", network, data, _space(network), 64)
     assert quick(_space(network).greatest()) == 1.0 and quick(_space(network).smallest()) > 0
     monkeypatch.setattr(subnet, "chosen", lambda tried, *_: next(t for t in tried if t.accuracy is not None))
-    monkeypatch.setattr(budget.Race, "run", lambda *_: Latency(1.0, 0.4, 0.4))
+    one = Latency(1.0, 0.4, Interval(value=0.4, low=0.39, high=0.41))
+    monkeypatch.setattr(budget.Race, "run", lambda *_: one)
+    quick, surer = budget.cost_functions("latency_ratio", network, data, _space(network), 64)
+    assert (quick(_space(network).smallest()), surer(_space(network).smallest())) == (0.4, 0.41)
     facts = cut(latency_ratio=0.5, trials=3).facts
     assert facts["cost"] == 0.4 and "another machine" in facts["repeatable"]
 

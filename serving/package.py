@@ -16,11 +16,13 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from serving.reference import Reference
 from serving.shapes import Manifest, Preprocess, Rollout
 
 ENVIRONMENT = "STILLROOM_PACKAGE"
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"  # of a text package, beside what every package needs
+REFERENCE = "reference.json"  # of every package that was made since drift is judged
 NEEDED = ("control.onnx", "treatment.onnx", "labels.json", "preprocess.json", "rollout.json", "evidence.json")
 Role = Literal["control", "treatment"]
 ROLES: tuple[Role, ...] = ("control", "treatment")
@@ -42,6 +44,7 @@ class Package:
     rollout: Rollout
     evidence: Mapping[str, Any]
     tokenizer: bytes = b""
+    reference: Reference | None = None
     manifest_sha256: str = ""  # stands for the whole content: every other file's digest is in the manifest
 
     def name(self, role: Role) -> str:
@@ -99,6 +102,7 @@ def read(where: Path) -> Package:
         part("rollout.json", Rollout),
         part("evidence.json", dict[str, Any]),
         content.get(TOKENIZER, b""),
+        part(REFERENCE, Reference) if REFERENCE in content else None,
         hashlib.sha256(text).hexdigest(),
     )
 

@@ -20,7 +20,7 @@ from tasks.core.results import Evaluation, Quality
 from tasks.evidence import harm, stats
 from tasks.evidence.graph_cost import graph_cost
 from tasks.evidence.portability import judge
-from tasks.evidence.session import open_session, predict
+from tasks.evidence.session import open_session, predict, rows_a_call
 from tasks.plan.schema import Settings
 
 Array = np.ndarray[Any, Any]
@@ -58,19 +58,6 @@ def run(settings: Settings, variant: str) -> None:
         print(f"  {sentence}")
     if portability:
         print(f"  {portability.sentence}")
-
-
-def rows_a_call(path: Path) -> int:
-    """How many rows to ask at once: one where each call finds its own INT8 scales, which all its rows share.
-
-    Otherwise a row's answer would depend on which rows stand beside it.
-    """
-    import onnx
-
-    from tasks.core.graph import every_node
-
-    graph = onnx.load(str(path), load_external_data=False).graph
-    return 1 if any(node.op_type == "DynamicQuantizeLinear" for node in every_node(graph)) else 256
 
 
 def measure(logits: Array, reference: Array, split: Split, data: Data, path: Path) -> Quality:

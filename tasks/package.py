@@ -4,6 +4,7 @@ results/package/
   control.onnx     the reference               treatment.onnx   the chosen variant
   labels.json      class names, by class id    preprocess.json  how a client's input becomes the network's
   rollout.json     params/rollout.yaml         evidence.json    how both did on `test`
+  reference.json   what val looked like, and how both models answered it: what live traffic is compared with
   tokenizer.json   for text: makes a client's text into tokens
   autoscale/       bentocloud.yaml, kubernetes.yaml
   requirements.txt what the service needs installed, for its image
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ from tasks.core.results import Chosen, Evaluation, PackageManifest
 from tasks.deploy import bentocloud, kubernetes
 from tasks.deploy.autoscale import Sizing
 from tasks.deploy.requirements import requirements
+from tasks.evidence import reference
+from tasks.evidence.session import open_session, predict, rows_a_call
 
 if TYPE_CHECKING:
     from tasks.core.contract import Data
@@ -49,6 +53,7 @@ def run(settings: Settings) -> None:
     artifact.write_json(folder / "preprocess.json", description)
     artifact.write_json(folder / "rollout.json", settings.rollout)
     artifact.write_json(folder / "evidence.json", evidence)
+    artifact.write_json(folder / "reference.json", _reference(data, roles, settings.plan.threads))
     for name, content in data.files.items():
         (folder / name).write_bytes(content)
     needed = requirements(data.preprocess.kind, settings.rollout.control.url)
@@ -88,6 +93,17 @@ def _evidence(variant: str) -> dict[str, Any]:
             f" but {_model(variant)} has {found[:12]}...; `stillroom run` measures it again"
         )
     return {"variant": variant, "size_bytes": report.size_bytes, "test": report.test.model_dump(mode="json")}
+
+
+def _reference(data: Data, roles: Mapping[str, str], threads: int) -> dict[str, Any]:
+    """What reference.json says, from both models' answers to rows of val."""
+    rows = reference.rows_of(data)
+    logits = {}
+    for role, variant in roles.items():
+        path = _model(variant)
+        logits[role] = predict(open_session(path, threads), rows, rows_a_call(path))
+    treatment = artifact.read_json(artifact.evaluation_file(roles["treatment"]), Evaluation)
+    return reference.reference(data, rows, logits, treatment.val)
 
 
 def _inputs(data: Data) -> dict[str, Any]:

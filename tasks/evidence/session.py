@@ -84,3 +84,16 @@ def predict(session: InferenceSession, split: Split, batch: int = 256) -> Array:
     if not parts:
         raise ArtifactError("there are no rows to predict")
     return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def rows_a_call(path: Path) -> int:
+    """How many rows to ask at once: one where each call finds its own INT8 scales, which all its rows share.
+
+    Otherwise a row's answer would depend on which rows stand beside it.
+    """
+    import onnx
+
+    from tasks.core.graph import every_node
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    return 1 if any(node.op_type == "DynamicQuantizeLinear" for node in every_node(graph)) else 256

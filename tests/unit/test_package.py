@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serving import package as served
+from serving.reference import counted
 from tasks import package
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
@@ -122,3 +123,14 @@ def test_a_missing_model_or_choice_is_named() -> None:
     artifact.CHOSEN.unlink()
     with pytest.raises(ArtifactError, match=r"results/chosen\.json: not there yet"):
         package.run(fake_project.settings())
+
+
+def test_the_reference_is_what_the_service_sees_of_val() -> None:
+    package.run(fake_project.settings())
+    read = served.read(artifact.PACKAGE).reference
+    assert read is not None
+    val = fake_project.split(30, 0)
+    found = counted(read, {"images": val.inputs["images"][:]})
+    assert {name: tuple(counts) for name, counts in found.items()} == {k: b.counts for k, b in read.features.items()}
+    assert (read.rows, sum(read.predicted["control"].values())) == (30, 30)
+    assert read.disagreement.rows == 60, "that of evaluate, on all of val"

@@ -7,6 +7,7 @@ results/package/
   reference.json   what val looked like, and how both models answered it: what live traffic is compared with
   tokenizer.json   for text: makes a client's text into tokens
   autoscale/       bentocloud.yaml, kubernetes.yaml
+  monitoring/      alerts.yaml for Prometheus, dashboard.json for Grafana
   requirements.txt what the service needs installed, for its image
   manifest.json    written last: which variant plays which role, and the SHA-256 of every other file
 
@@ -26,7 +27,7 @@ from tasks.core import artifact
 from tasks.core.dataset import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
-from tasks.deploy import bentocloud, kubernetes
+from tasks.deploy import alerts, bentocloud, dashboard, kubernetes
 from tasks.deploy.autoscale import Sizing
 from tasks.deploy.requirements import requirements
 from tasks.evidence import reference
@@ -61,6 +62,9 @@ def run(settings: Settings) -> None:
     sizing = _sizing(settings)
     (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
     (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")
+    (folder / "monitoring").mkdir()
+    (folder / "monitoring" / "alerts.yaml").write_text(alerts.alerts(_limits(settings)), encoding="utf-8")
+    (folder / "monitoring" / "dashboard.json").write_text(dashboard.dashboard(), encoding="utf-8")
     seal(folder, control=chosen.reference, treatment=chosen.variant)
     same = " (the reference itself won: both roles are one model)" if chosen.variant == chosen.reference else ""
     print(f"package: control {chosen.reference}, treatment {chosen.variant}{same} -> {folder}")
@@ -122,6 +126,11 @@ def _sizing(settings: Settings) -> Sizing:
         timeout_s=rollout.limits.timeout_s,
         concurrency=rollout.limits.concurrency,
     )
+
+
+def _limits(settings: Settings) -> alerts.Limits:
+    judge = settings.rollout.judge
+    return alerts.Limits(p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement)
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,76 @@
+"""A Grafana dashboard over the service's metrics: `Dashboards > New > Import` takes the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Literal
+
+from tasks.deploy import queries
+from tasks.deploy.grafana import Dashboard, Defaults, Fields, Panel, Place, Query, Templating, Unit, Variable
+
+WIDTH, HEIGHT = 8, 8  # of a panel; a row has 24 columns
+
+
+def dashboard() -> str:
+    """The dashboard, as JSON."""
+    made = Dashboard(
+        uid="stillroom",
+        title="Stillroom",
+        tags=("stillroom",),
+        schema_version=39,
+        refresh="10s",
+        time={"from": "now-1h", "to": "now"},
+        templating=Templating(list=(Variable(name="datasource", label="Prometheus"),)),
+        panels=tuple(_panels()),
+    )
+    return json.dumps(made.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2) + "\n"
+
+
+def read_dashboard(text: str) -> Dashboard:
+    """Check a dashboard; ValidationError names every key that is unknown or wrong."""
+    return Dashboard.model_validate_json(text)
+
+
+Kind = Literal["timeseries", "bargauge"]
+Lines = tuple[tuple[str, str], ...]  # (query, legend)
+
+
+def _panels() -> Iterator[Panel]:
+    for k, (title, about, unit, kind, lines) in enumerate(_CHARTS):
+        place = Place(h=HEIGHT, w=WIDTH, x=k % 3 * WIDTH, y=k // 3 * HEIGHT)
+        targets = tuple(Query(ref_id="ABCDEF"[i], expr=q, legend_format=name) for i, (q, name) in enumerate(lines))
+        fields = Fields(defaults=Defaults(unit=unit))
+        yield Panel(
+            id=k + 1, type=kind, title=title, description=about, grid_pos=place, field_config=fields, targets=targets
+        )
+
+
+_BY = "{{variant}}"
+_P95 = ((queries.quantile_s(0.95, by="variant"), _BY),)
+_OTHERS = (
+    (queries.quantile_s(0.5, by="variant"), f"p50 {_BY}"),
+    (queries.quantile_s(0.99, by="variant"), f"p99 {_BY}"),
+)
+_FAULTS = ((queries.ERRORS, "5xx"), (queries.REFUSALS, "4xx"))
+_ROWS = ((queries.OUTCOMES, "{{outcome}}"), (queries.WAITING, "waiting"))
+_CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
+    ("Requests", "Answers a second.", "reqps", "timeseries", ((queries.REQUESTS, _BY),)),
+    ("p95", "95 % of the answers take at most this long.", "s", "timeseries", _P95),
+    ("p50 and p99", "Half, and 99 %, of the answers take at most this long.", "s", "timeseries", _OTHERS),
+    ("Share", "Of users who get the treatment.", "percentunit", "timeseries", ((queries.SHARE, "treatment"),)),
+    ("Faults", "Of all answers.", "percentunit", "timeseries", _FAULTS),
+    (
+        "Disagreement",
+        "Of rows compared with the control.",
+        "percentunit",
+        "timeseries",
+        ((queries.DISAGREEMENT, "rows"),),
+    ),
+    ("Divergence", "KL(control || treatment), nats a row.", "none", "timeseries", ((queries.DIVERGENCE, "KL"),)),
+    ("Flips", "Rows a second, by the control's label.", "short", "bargauge", ((queries.FLIPS, "{{label}}"),)),
+    ("Comparisons", "Rows a second, and rows that wait.", "short", "timeseries", _ROWS),
+    ("Processors", "Busy ones, all workers.", "short", "timeseries", ((queries.BUSY, "busy"),)),
+    ("Memory", "Resident, all workers.", "bytes", "timeseries", ((queries.RESIDENT, "resident"),)),
+    ("Network", "The network alone, p95 of a call.", "s", "timeseries", ((queries.NETWORK_P95_S, _BY),)),
+)

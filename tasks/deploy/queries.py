@@ -1,0 +1,42 @@
+"""What is asked of Prometheus, by the alert rules and the dashboard alike. Names are those of serving/metrics.py."""
+
+from __future__ import annotations
+
+WINDOW = "5m"
+
+
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """What a counter gains a second, summed over workers and hosts, by some labels."""
+    grouped = f" by ({by})" if by else ""
+    return f"sum{grouped} (rate({metric}{f'{{{where}}}' if where else ''}[{WINDOW}]))"
+
+
+def quantile_s(share: float, where: str = "", by: str = "") -> str:
+    """A quantile of the time to an answer, in seconds, from the histogram's buckets."""
+    buckets = rate("stillroom_request_duration_seconds_bucket", "le" if not by else f"le, {by}", where)
+    return f"histogram_quantile({share:g}, {buckets})"
+
+
+_ALL, _ROWS = rate("stillroom_requests_total"), rate("stillroom_shadow_rows_total")
+
+
+def _outcome(matches: str) -> str:
+    return rate("stillroom_shadow_rows_total", where=f'outcome=~"{matches}"')
+
+
+ERRORS = rate("stillroom_requests_total", where='status=~"5.."') + f" / {_ALL}"
+REFUSALS = rate("stillroom_requests_total", where='status=~"4.."') + f" / {_ALL}"
+COMPARED = _outcome("agreed|disagreed")
+DISAGREEMENT = f"{_outcome('disagreed')} / {COMPARED}"
+DIVERGENCE = f"{rate('stillroom_shadow_kl_nats_total')} / {COMPARED}"
+DROPPED = f"{_outcome('dropped')} / {_ROWS}"
+SHADOW_FAILURES = _outcome("failed")
+SHARE = "max(stillroom_treatment_share)"
+MODELS = "stillroom_model_info == 1"
+FLIPS = rate("stillroom_shadow_flips_total", "label")
+OUTCOMES = rate("stillroom_shadow_rows_total", "outcome")
+REQUESTS = rate("stillroom_requests_total", "variant")
+WAITING = "sum(stillroom_shadow_queue_rows)"
+BUSY = f"sum(rate(stillroom_process_cpu_seconds[{WINDOW}]))"
+RESIDENT = "sum(stillroom_process_resident_bytes)"
+NETWORK_P95_S = f"histogram_quantile(0.95, {rate('stillroom_inference_duration_seconds_bucket', 'le, variant')})"

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from uuid import uuid4
 
-import psutil
-
+from serving import vitals
 from serving.control.state import Presence
 from serving.control.store import Store, StoreError
 from serving.control.tally import Tally
 from serving.counts import Counts
 from serving.live import Live
+from serving.vitals import Vitals
 
 log = logging.getLogger("bentoml.stillroom")
 EVERY_S = 0.5
@@ -41,15 +41,14 @@ class _Part:
 
 
 class Reporter:
-    """Reports one worker to one store."""
+    """Reports one worker to one store, if there is one, and to Prometheus."""
 
-    def __init__(self, store: Store, error: Callable[[], str]) -> None:
+    def __init__(self, store: Store | None, error: Callable[[], str]) -> None:
         self.worker = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"  # never the name of another process
         self._store, self._error = store, error
         self._lock = Lock()
         self._parts: list[_Part] = []
         self._live: Live | None = None
-        self._process = psutil.Process()
         self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True, name="report")
 
@@ -63,7 +62,8 @@ class Reporter:
             self._live = live
 
     def start(self) -> None:
-        """Report from now on."""
+        """Report from now on, and drop what a killed worker, whose place this one takes, last told Prometheus."""
+        vitals.bury()
         self._thread.start()
 
     def stop(self) -> None:
@@ -73,7 +73,10 @@ class Reporter:
             self._thread.join(timeout=5)
 
     def report(self) -> None:
-        """Report once; StoreError when the store is away."""
+        """Report once, to Prometheus alone where there is no store; StoreError when the store is away."""
+        found = vitals.measure()
+        if self._store is None:
+            return
         with self._lock:
             parts, live = tuple(self._parts), self._live
         for part in parts:
@@ -86,17 +89,16 @@ class Reporter:
                 with self._lock:
                     self._parts.remove(part)
         if live is not None:
-            self._store.present(self._presence(live))
+            self._store.present(self._presence(live, found))
 
-    def _presence(self, live: Live) -> Presence:
-        cpu = self._process.cpu_times()
+    def _presence(self, live: Live, found: Vitals) -> Presence:
         return Presence(
             worker=self.worker,
             generation=live.generation,
             package_sha256=live.package.manifest_sha256,
             error=self._error(),
-            rss_mb=self._process.memory_info().rss / 1e6,
-            cpu_s=cpu.user + cpu.system,
+            rss_mb=found.resident_bytes / 1e6,
+            cpu_s=found.cpu_s,
         )
 
     def _run(self) -> None:

@@ -45,28 +45,25 @@ def configured() -> Package:
 
 
 class Worker:
-    """Follows the control plane where there is one."""
+    """Follows the control plane, where there is one."""
 
     def __init__(self, web: Web, package: Package) -> None:
         self._web, store = web, store_of(package.rollout)
         self.follower = Follower(package, self._serve, store, last_good.place())
         web.behind = lambda: bool(self.follower.error)
-        self.reporter = Reporter(store, lambda: self.follower.error) if store is not None else None
+        self.reporter = Reporter(store, lambda: self.follower.error)
 
     def start(self) -> None:
         """Serve the first snapshot, then follow and report."""
         self.follower.boot()
         self.follower.start()
-        if self.reporter is not None:
-            self.reporter.start()
+        self.reporter.start()
 
     def stop(self) -> None:
         """Report what was counted, and end."""
         self.follower.stop()
-        if self.reporter is not None:
-            self.reporter.stop()
+        self.reporter.stop()
 
     def _serve(self, live: Live) -> None:
         self._web.serve(live)
-        if self.reporter is not None:
-            self.reporter.track(live)
+        self.reporter.track(live)

@@ -150,6 +150,12 @@ def test_another_verb_and_another_path(client: TestClient) -> None:
     assert nowhere.status_code == 404
 
 
+def test_nothing_of_the_administrator_is_on_the_public_port(client: TestClient) -> None:
+    for path in ("/share", "/rollback", "/hold", "/resume", "/package", "/state", "/workers", "/events"):
+        assert client.post(path, json={"expected": 0, "share": 1.0}).status_code == 404
+        assert client.get(path).status_code == 404
+
+
 def test_probes_and_metrics_answer(client: TestClient) -> None:
     assert client.get("/livez").status_code == client.get("/readyz").status_code == 200
     assert client.get("/metrics").status_code == 200

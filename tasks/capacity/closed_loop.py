@@ -1,0 +1,184 @@
+"""The load generator: c connections, each of which sends its next request the moment the last one is answered.
+
+*Coordinated omission*: a closed loop sends less when the service is slow, so its latencies are those of c patient
+clients and not of the world outside; `station` says what arrivals at random would meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from time import perf_counter
+from typing import NamedTuple, cast
+
+from tasks.capacity.reply import Replies, ReplyError
+
+PATIENCE_S = 30.0
+RECONNECT_S = 0.05
+
+
+class Address(NamedTuple):
+    """Where the service listens."""
+
+    host: str
+    port: int
+
+
+@dataclass
+class Taken:
+    """What one run saw between its warm-up and its end: latencies of answers with status 200, and all else by name."""
+
+    window_s: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+class _Client(asyncio.Protocol):
+    """One connection at a time, one request in flight."""
+
+    def __init__(self, requests: Iterator[bytes], record: Callable[[str, float], None]) -> None:
+        self._requests, self._record = requests, record
+        self._transport: asyncio.Transport | None = None
+        self._replies = Replies()
+        self._began = 0.0
+        self._waits = self._stopped = False
+        self.gone = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = self._replies.feed(data)
+        except ReplyError as e:
+            self._failed(str(e))
+            return
+        for reply in replies:
+            self._waits = False
+            self._record("" if reply.status == 200 else f"status {reply.status}", perf_counter() - self._began)
+            if self._stopped or reply.closes:
+                self._close()
+            else:
+                self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._waits:
+            self._failed("connection lost")
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def stop(self) -> None:
+        """Send nothing more; close when the request in flight is answered."""
+        self._stopped = True
+        if not self._waits:
+            self._close()
+
+    def abandon(self) -> None:
+        """Give up a request that nobody answers."""
+        if self._waits:
+            self._failed(f"no answer within {PATIENCE_S:g} s")
+
+    def _send(self) -> None:
+        assert self._transport is not None
+        self._waits, self._began = True, perf_counter()
+        self._transport.write(next(self._requests))
+
+    def _failed(self, why: str) -> None:
+        self._waits = False
+        self._record(why, perf_counter() - self._began)
+        self._close()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Load:
+    """`concurrency` clients against `address`; `run` starts and ends them."""
+
+    def __init__(self, address: Address, requests: Sequence[bytes], concurrency: int) -> None:
+        self._address, self._concurrency = address, concurrency
+        self._requests = cycle(requests)
+        self._clients: set[_Client] = set()
+        self._open = True
+        self.taken = Taken()
+        self._counts = False
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._counts, self._since = True, perf_counter()
+
+    def end(self) -> None:
+        """Count no more."""
+        self._counts = False
+        self.taken.window_s = perf_counter() - self._since
+
+    async def clients(self) -> None:
+        """Keep the connections up until `stop`, a broken one anew."""
+        await asyncio.gather(*(self._client() for _ in range(self._concurrency)))
+
+    def stop(self) -> None:
+        """Let every request in flight be answered, and close."""
+        self._open = False
+        for client in tuple(self._clients):
+            client.stop()
+
+    def abandon(self) -> None:
+        """Close at once."""
+        for client in tuple(self._clients):
+            client.abandon()
+
+    async def _client(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._open:
+            try:
+                _, client = await loop.create_connection(lambda: _Client(self._requests, self._record), *self._address)
+            except OSError as e:
+                self._record(f"cannot connect: {e.strerror or e}", 0.0)
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            self._clients.add(client)
+            if not self._open:
+                client.stop()
+            await client.gone
+            self._clients.discard(client)
+
+    def _record(self, failed: str, seconds: float) -> None:
+        if not self._counts:
+            return
+        if failed:
+            self.taken.failed[failed] += 1
+        else:
+            self.taken.latencies_s.append(seconds)
+
+
+async def run(load: Load, *, seconds: float, warm_s: float, edge: Callable[[], None] = lambda: None) -> Taken:
+    """Load the service for `warm_s` uncounted and `seconds` counted; `edge` is called where the counting begins, ends.
+
+    What is in flight at the end is waited for, and not counted; a request that nobody answers fails the run's level.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        working = asyncio.ensure_future(load.clients())
+        await asyncio.sleep(warm_s)
+        edge()
+        load.begin()
+        await asyncio.sleep(seconds)
+        load.end()
+        edge()
+        load.stop()
+        done, _ = await asyncio.wait({working}, timeout=PATIENCE_S)
+        if not done:
+            load.taken.failed[f"no answer within {PATIENCE_S:g} s"] += 1
+            load.abandon()
+        await working
+    finally:
+        if collects:
+            gc.enable()
+    return load.taken

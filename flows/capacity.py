@@ -9,21 +9,26 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from flows.replica import HOST, Replica, replica
 from flows.serve import package
+from tasks.capacity import curve, policies
 from tasks.capacity import knee as knees
 from tasks.capacity.closed_loop import Address
+from tasks.capacity.day import Day
 from tasks.capacity.levels import CAPACITY, Capacity, Level, Who
 from tasks.capacity.requests import bodies, posts
+from tasks.capacity.sizing import measured
 from tasks.capacity.station import Station
 from tasks.capacity.sweep import Round, one, sweep
 from tasks.core import artifact
-from tasks.core.errors import StillroomError
+from tasks.core.errors import ArtifactError, StillroomError, nearest
 from tasks.core.results import PackageManifest
 from tasks.evidence.machine import machine
 from tasks.evidence.noise import Watch
 from tasks.plan import Settings
+from tasks.plan.sizing import planned
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64)
 LIMIT = 4 * CONCURRENCIES[-1]  # no request is refused while measuring, however unevenly workers share them
@@ -64,6 +69,7 @@ def measure(settings: Settings, asked: Asked, told: Callable[[int, int], None]) 
         workers=rollout.workers,
         threads=rollout.threads,
         pinned_cores=running.pinned_cores,
+        models_mb=sum((folder / f"{role}.onnx").stat().st_size for role in ("control", "treatment")) / 1e6,
         cold_start_s=running.cold_start_s,
         max_concurrency=limit,
         levels=levels,
@@ -75,6 +81,24 @@ def measure(settings: Settings, asked: Asked, told: Callable[[int, int], None]) 
     )
     artifact.write_json(CAPACITY, capacity)
     return capacity
+
+
+def play(settings: Settings, file: Path) -> tuple[Day, ...]:
+    """A day's load on what was measured last; ArtifactError when nothing was."""
+    capacity = artifact.read_json(CAPACITY, Capacity) if CAPACITY.exists() else None
+    if capacity is None:
+        raise ArtifactError(f"{CAPACITY}: not there yet; `stillroom capacity` measures it")
+    sizing, worth = measured(planned(settings.rollout), capacity), settings.plan.choose.worth
+    world = policies.world_of(capacity, curve.read(file, policies.STEP_S), worth.price_per_hour / worth.cores, sizing)
+    assert capacity.safe is not None, "world_of has looked"
+    return policies.compared(world, sizing, capacity.safe.arrivals_per_s)
+
+
+def asked(candidate: bool, sla_ms: float, seconds: float, rounds: int, who: str) -> Asked:
+    """The same, checked; StillroomError for a `who` that there is not."""
+    if who not in get_args(Who):
+        raise StillroomError(f"--who: {who!r}; allowed: {', '.join(get_args(Who))}{nearest(who, get_args(Who))}")
+    return Asked(candidate, sla_ms, seconds, rounds, cast(Who, who))
 
 
 def autoscale() -> None:
@@ -93,14 +117,14 @@ def _swept(
     requests = posts(made, f"{HOST}:{running.port}", headers)
     seconds = asked.seconds / asked.rounds
 
-    def measured(concurrency: int) -> Round:
+    def at(concurrency: int) -> Round:
         watch.tick()
         return one(address, requests, concurrency, seconds, running.pid)
 
     one(address, requests, 4, min(1.0, seconds), running.pid)  # the first calls are the slow ones
-    levels = sweep(measured, CONCURRENCIES, asked.rounds, told)
+    levels = sweep(at, CONCURRENCIES, asked.rounds, told)
     if more := knees.between(levels, asked.sla_ms):
-        levels = tuple(sorted((*levels, *sweep(measured, more, asked.rounds, told)), key=lambda level: level.concurrency))
+        levels = tuple(sorted((*levels, *sweep(at, more, asked.rounds, told)), key=lambda level: level.concurrency))
     return levels, origin
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flows import sizing
 from flows.environment import quiet
 from flows.present import err, for_people, rehearse, run_plan
 from flows.read import Json, commands
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 app.add_typer(commands)
+app.add_typer(sizing.commands)
 
 
 def step(name: str) -> None:

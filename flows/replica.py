@@ -1,4 +1,4 @@
-"""One replica of the service, started to be measured: on a port of its own, in a home of its own, on cores of its own."""
+"""One replica of the service, started to be measured: with a port, a home and cores of its own."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def replica(package: Path, *, cores: int, max_concurrency: int) -> Iterator[Repl
         port, log = _free_port(), Path(home) / "server.log"
         began = time.perf_counter()
         with log.open("wb") as out:
+            service = ["serve", "serving.service:Stillroom", "--host", HOST, "--port", str(port)]
             process = subprocess.Popen(
-                [sys.executable, "-m", "bentoml", "serve", "serving.service:Stillroom"]
-                + ["--host", HOST, "--port", str(port)],
+                [sys.executable, "-m", "bentoml", *service],
                 env={**os.environ, **_environment(package, Path(home), max_concurrency)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -97,6 +97,7 @@ def _environment(package: Path, home: Path, max_concurrency: int) -> dict[str, s
     return {
         "STILLROOM_PACKAGE": str(package.resolve()),
         "BENTOML_HOME": str(home),  # two servers with one home delete each other's metrics
+        "STILLROOM_CONTROL": "",  # nobody's rollout is followed, and nobody's counts are added to
         "BENTOML_CONFIG_OPTIONS": f"services.stillroom.traffic.max_concurrency={max_concurrency}",
     }
 

@@ -6,7 +6,7 @@ results/package/
   rollout.json     params/rollout.yaml         evidence.json    how both did on `test`
   reference.json   what val looked like, and how both models answered it: what live traffic is compared with
   tokenizer.json   for text: makes a client's text into tokens
-  autoscale/       bentocloud.yaml, kubernetes.yaml
+  autoscale/       bentocloud.yaml, kubernetes.yaml, hpa.yaml, keda.yaml, keeper.yaml
   monitoring/      alerts.yaml for Prometheus, dashboard.json for Grafana
   requirements.txt what the service needs installed, for its image
   manifest.json    written last: which variant plays which role, and the SHA-256 of every other file
@@ -27,11 +27,12 @@ from tasks.core import artifact
 from tasks.core.dataset import read_data
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest
-from tasks.deploy import alerts, bentocloud, dashboard, kubernetes
-from tasks.deploy.autoscale import Sizing
+from tasks.deploy import alerts, dashboard
+from tasks.deploy.files import write_autoscaling
 from tasks.deploy.requirements import requirements
 from tasks.evidence import reference
 from tasks.evidence.session import open_session, predict, rows_a_call
+from tasks.plan.sizing import planned
 
 if TYPE_CHECKING:
     from tasks.core.contract import Data
@@ -47,7 +48,7 @@ def run(settings: Settings) -> None:
     description = _inputs(data)
     folder = artifact.PACKAGE
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "autoscale").mkdir(parents=True)
+    folder.mkdir(parents=True)
     for role, variant in roles.items():
         shutil.copyfile(_model(variant), folder / f"{role}.onnx")
     (folder / "labels.json").write_text(json.dumps(description.pop("labels"), indent=2) + "\n", encoding="utf-8")
@@ -59,9 +60,7 @@ def run(settings: Settings) -> None:
         (folder / name).write_bytes(content)
     needed = requirements(data.preprocess.kind, settings.rollout.control.url)
     (folder / "requirements.txt").write_text(needed, encoding="utf-8")
-    sizing = _sizing(settings)
-    (folder / "autoscale" / "bentocloud.yaml").write_text(bentocloud.bentocloud(sizing), encoding="utf-8")
-    (folder / "autoscale" / "kubernetes.yaml").write_text(kubernetes.kubernetes(sizing), encoding="utf-8")
+    write_autoscaling(folder / "autoscale", planned(settings.rollout))
     (folder / "monitoring").mkdir()
     (folder / "monitoring" / "alerts.yaml").write_text(alerts.alerts(_limits(settings)), encoding="utf-8")
     (folder / "monitoring" / "dashboard.json").write_text(dashboard.dashboard(), encoding="utf-8")
@@ -116,16 +115,6 @@ def _inputs(data: Data) -> dict[str, Any]:
         name: {"shape": list(rows.shape[1:]), "dtype": str(rows.dtype)} for name, rows in data.train.inputs.items()
     }
     return {"labels": list(data.classes), "inputs": arrays, **data.preprocess.model_dump(mode="json")}
-
-
-def _sizing(settings: Settings) -> Sizing:
-    rollout = settings.rollout
-    return Sizing(
-        **rollout.scaling.model_dump(),
-        workers=rollout.workers,
-        timeout_s=rollout.limits.timeout_s,
-        concurrency=rollout.limits.concurrency,
-    )
 
 
 def _limits(settings: Settings) -> alerts.Limits:

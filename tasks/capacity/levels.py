@@ -69,8 +69,9 @@ class Safe(Frozen):
 class Capacity(Frozen):
     """results/capacity.json. `who` answered: the split that the package asks for, or one model for all.
 
-    `treatment_share` is the share of answers that came from the treatment. `pinned_cores` is how many cores the replica
-    was held to, 0 where it was not. `knee` is null when no concurrency keeps the latency, `safe` when no rate does.
+    `treatment_share` is the share of users whom the treatment answered. `pinned_cores` is how many cores the replica
+    was held to, 0 where it was not; `models_mb` both models' files. `max_concurrency` is where a replica should answer
+    429. `knee` is null when no concurrency keeps the latency, `safe` when no rate does.
     """
 
     control: str
@@ -84,6 +85,7 @@ class Capacity(Frozen):
     workers: int
     threads: int
     pinned_cores: int
+    models_mb: float
     cold_start_s: float
     max_concurrency: int
     levels: tuple[Level, ...]

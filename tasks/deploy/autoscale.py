@@ -1,7 +1,7 @@
-"""How the service grows with its load: the sizing that both autoscaling files are made from.
+"""How the service grows with its load: the sizing that all autoscaling files are made from.
 
-bentocloud.py writes a BentoCloud deployment, which scales on requests in flight; kubernetes.py writes a Kubernetes
-Deployment, Service and HorizontalPodAutoscaler, which scale on processor use. BentoML and the Kubernetes API drop or
+bentocloud.py writes a BentoCloud deployment, which scales on requests in flight; kubernetes.py the pods, hpa.py and
+keda.py the two ways to scale them, keeper.py the one process that judges. BentoML, the Kubernetes API and KEDA drop or
 ignore a key that they do not know; the shapes here make it an error, so that a typo is found before it is deployed.
 """
 
@@ -29,18 +29,28 @@ class Resources(Frozen):
 
 
 class Sizing(Frozen):
-    """What the autoscaling files are made from: params/rollout.yaml's `scaling`, and the limits of one replica."""
+    """What the autoscaling files are made from, for one replica where nothing else is said.
 
+    `origin` says where the figures are from. `target_concurrency` is what a replica is meant to have in flight,
+    `concurrency` where it answers 429. `target_in_flight` and `target_requests_per_s` are where another replica is
+    asked for; the latter is null where nothing was measured. `startup_s` is how long a replica takes to be ready.
+    """
+
+    origin: str
     min_replicas: int
     max_replicas: int
     target_concurrency: int
+    target_in_flight: float
+    target_requests_per_s: float | None = None
     target_cpu_percent: int
     cpu: str
     memory: str
     scale_down_after_s: int
+    startup_s: float
     workers: int
     timeout_s: float
     concurrency: int
+    prometheus: str
 
 
 def check(sizing: Sizing) -> None:
@@ -50,6 +60,11 @@ def check(sizing: Sizing) -> None:
             f"params/rollout.yaml: scaling.scale_down_after_s: {sizing.scale_down_after_s} is more than 3600,"
             " the longest that Kubernetes waits"
         )
+
+
+def comment(*lines: str) -> str:
+    """Lines as a YAML comment."""
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def dump(plain: dict[str, Any]) -> str:

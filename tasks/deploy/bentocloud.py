@@ -7,9 +7,12 @@ from typing import Literal
 import yaml
 
 from tasks.core.frozen import Frozen
-from tasks.deploy.autoscale import NAME, Resources, Sizing, check, dump
+from tasks.deploy.autoscale import NAME, Resources, Sizing, check, comment, dump
 
-NOTE = "# bentoml deploy -f bentocloud.yaml, after `bentoml build` and `bentoml push stillroom:latest`.\n"
+NOTE = (
+    "bentoml deploy -f bentocloud.yaml, after `bentoml build` and `bentoml push stillroom:latest`.",
+    "The control plane's URL, as STILLROOM_CONTROL, belongs in a secret of BentoCloud; the keeper runs elsewhere.",
+)
 
 
 class Traffic(Frozen):
@@ -79,7 +82,7 @@ def bentocloud(sizing: Sizing) -> str:
     )
     service = CloudService(scaling=scaling, deployment_strategy="RollingUpdate", config_overrides=overrides)
     deployment = CloudDeployment(name=NAME, bento=f"{NAME}:latest", access_authorization=True, services={NAME: service})
-    return NOTE + dump(deployment.model_dump(mode="json"))
+    return comment(*NOTE, sizing.origin) + dump(deployment.model_dump(mode="json"))
 
 
 def read_bentocloud(text: str) -> CloudDeployment:

@@ -1,4 +1,7 @@
-"""Kubernetes files: a Deployment, a Service and a HorizontalPodAutoscaler, strict, and the ones that a sizing gives."""
+"""kubernetes.yaml: a Deployment, a Service and a PodDisruptionBudget, strict, and the ones that a sizing gives.
+
+Who scales the Deployment stands in a file of its own: hpa.py or keda.py.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, TypeAdapter
 
-from tasks.deploy.autoscale import NAME, Sizing, check, dump
-from tasks.deploy.kubernetes_container import Kube
-from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, pods
+from tasks.deploy.autoscale import NAME, Sizing, check, comment, dump
+from tasks.deploy.kubernetes_container import CONTROL_KEY, Kube
+from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, Selector, pods
 
-NOTE = """\
-# kubectl apply -f kubernetes.yaml. `image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes;
-# put your registry's name before it. The autoscaler needs metrics-server in the cluster.
-"""
+NOTE = (
+    "kubectl apply -f kubernetes.yaml, then hpa.yaml or keda.yaml, which sets the number of pods, and keeper.yaml.",
+    "`image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes; put your registry before it.",
+    "First a Secret with the control plane's URL, PostgreSQL or Redis; an empty one serves the package's own split:",
+    f"kubectl create secret generic {NAME} --from-literal={CONTROL_KEY}=redis://... --from-literal=admin-token=...",
+)
 
 
 class ServicePort(Kube):
@@ -41,98 +46,52 @@ class Service(Kube):
     spec: ServiceSpec
 
 
-class Target(Kube):
-    """The share of the request, in percent, that the autoscaler aims at."""
+class DisruptionSpec(Kube):
+    """How many pods a drain of nodes may take away at once; one that is broken anyway may always go."""
 
-    type: Literal["Utilization"] = "Utilization"
-    average_utilization: Annotated[int, Field(ge=1, le=100)]
-
-
-class ResourceMetric(Kube):
-    """What is watched."""
-
-    name: Literal["cpu"] = "cpu"
-    target: Target
+    max_unavailable: Annotated[int, Field(ge=1)]
+    unhealthy_pod_eviction_policy: Literal["AlwaysAllow", "IfHealthyBudget"]
+    selector: Selector
 
 
-class Metric(Kube):
-    """One metric of the autoscaler."""
+class DisruptionBudget(Kube):
+    """The PodDisruptionBudget. By `maxUnavailable`: a `minAvailable` of 1 blocks every drain where one pod is all."""
 
-    type: Literal["Resource"] = "Resource"
-    resource: ResourceMetric
-
-
-class Window(Kube):
-    """How long the load must last before the number follows, in seconds; Kubernetes takes 0 to 3600."""
-
-    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)]
-
-
-class Behavior(Kube):
-    """Up at once, down slowly."""
-
-    scale_up: Window
-    scale_down: Window
-
-
-class ScaleTarget(Kube):
-    """Whose number is set."""
-
-    api_version: Literal["apps/v1"] = "apps/v1"
-    kind: Literal["Deployment"] = "Deployment"
-    name: str
-
-
-class AutoscalerSpec(Kube):
-    """How many pods, and by what."""
-
-    scale_target_ref: ScaleTarget
-    min_replicas: Annotated[int, Field(ge=1)]
-    max_replicas: Annotated[int, Field(ge=1)]
-    metrics: tuple[Metric, ...]
-    behavior: Behavior
-
-
-class Autoscaler(Kube):
-    """The HorizontalPodAutoscaler."""
-
-    api_version: Literal["autoscaling/v2"] = "autoscaling/v2"
-    kind: Literal["HorizontalPodAutoscaler"] = "HorizontalPodAutoscaler"
+    api_version: Literal["policy/v1"] = "policy/v1"
+    kind: Literal["PodDisruptionBudget"] = "PodDisruptionBudget"
     metadata: Metadata
-    spec: AutoscalerSpec
+    spec: DisruptionSpec
 
 
-KubeDocument = Annotated[Deployment | Service | Autoscaler, Field(discriminator="kind")]
+KubeDocument = Annotated[Deployment | Service | DisruptionBudget, Field(discriminator="kind")]
 _documents: TypeAdapter[KubeDocument] = TypeAdapter(KubeDocument)
 
 
 def kubernetes(sizing: Sizing) -> str:
-    """A Deployment, a Service and a HorizontalPodAutoscaler, as YAML; PlanError for what Kubernetes does not take.
-
-    Kubernetes' own autoscaler cannot go to zero: a `min_replicas` of 0 becomes 1 here.
-    """
+    """kubernetes.yaml; PlanError for what Kubernetes does not take."""
     check(sizing)
     metadata = Metadata(name=NAME, labels=LABELS)
-    service = ServiceSpec(selector=LABELS, ports=(ServicePort(name="http", port=80, target_port="http"),))
-    autoscaler = AutoscalerSpec(
-        scale_target_ref=ScaleTarget(name=NAME),
-        min_replicas=max(1, sizing.min_replicas),
-        max_replicas=sizing.max_replicas,
-        metrics=(Metric(resource=ResourceMetric(target=Target(average_utilization=sizing.target_cpu_percent))),),
-        behavior=Behavior(
-            scale_up=Window(stabilization_window_seconds=0),
-            scale_down=Window(stabilization_window_seconds=sizing.scale_down_after_s),
-        ),
+    budget = DisruptionSpec(
+        max_unavailable=1, unhealthy_pod_eviction_policy="AlwaysAllow", selector=Selector(match_labels=LABELS)
     )
-    documents: tuple[Kube, ...] = (
+    return file(
+        (*NOTE, sizing.origin),
         Deployment(metadata=metadata, spec=pods(sizing)),
-        Service(metadata=metadata, spec=service),
-        Autoscaler(metadata=metadata, spec=autoscaler),
+        Service(metadata=metadata, spec=ServiceSpec(selector=LABELS, ports=(port("http", 80),))),
+        DisruptionBudget(metadata=metadata, spec=budget),
     )
-    plain = (d.model_dump(mode="json", by_alias=True, exclude_none=True) for d in documents)
-    return NOTE + "---\n".join(dump(d) for d in plain)
+
+
+def port(name: str, number: int) -> ServicePort:
+    """An address's port, to the pod's port of that name."""
+    return ServicePort(name=name, port=number, target_port=name)
+
+
+def file(note: tuple[str, ...], *documents: Kube) -> str:
+    """Several documents as one YAML file, under a comment."""
+    return comment(*note) + "---\n".join(dump(document.plain()) for document in documents)
 
 
 def read_kubernetes(text: str) -> tuple[KubeDocument, ...]:
-    """Check the documents of a Kubernetes file; ValidationError names every key that is unknown or wrong."""
+    """Check the documents of such a file; ValidationError names every key that is unknown or wrong."""
     return tuple(_documents.validate_python(document) for document in yaml.safe_load_all(text))

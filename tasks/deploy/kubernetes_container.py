@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
@@ -10,6 +11,8 @@ from pydantic.alias_generators import to_camel
 from tasks.core.frozen import Frozen
 from tasks.deploy.autoscale import NAME, Resources, Sizing
 
+IMAGE = f"{NAME}:latest"
+CONTROL, CONTROL_KEY = "STILLROOM_CONTROL", "control-url"  # serving/ reads the variable
 PORT = 3000  # where a bento's container listens
 USER = 1034  # `bentoml` in its image; by number, since a name cannot be proved not to be root
 LEAVE_S = 5  # a pod that stops is still sent requests until every node knows; it goes on answering so long
@@ -19,6 +22,10 @@ class Kube(Frozen):
     """Base of the Kubernetes shapes: snake_case here, camelCase in the file."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class HttpGet(Kube):
@@ -73,6 +80,27 @@ class Security(Kube):
     seccomp_profile: Seccomp
 
 
+class SecretKey(Kube):
+    """One value of a Secret; a pod does not start without it."""
+
+    name: str
+    key: str
+
+
+class ValueFrom(Kube):
+    """Where a value is."""
+
+    secret_key_ref: SecretKey
+
+
+class Variable(Kube):
+    """One environment variable: its value, or where that is."""
+
+    name: str
+    value: str | None = None
+    value_from: ValueFrom | None = None
+
+
 class Exec(Kube):
     """A command in the container."""
 
@@ -96,39 +124,56 @@ class Container(Kube):
 
     name: str
     image: str
+    working_dir: str | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[Variable, ...]
     ports: tuple[Port, ...]
     resources: Requirements
     startup_probe: Probe
     liveness_probe: Probe
     readiness_probe: Probe
-    lifecycle: Lifecycle
+    lifecycle: Lifecycle | None = None
     security_context: Security
+
+
+SECURITY = Security(
+    run_as_non_root=True,
+    run_as_user=USER,
+    allow_privilege_escalation=False,
+    capabilities=Capabilities(drop=("ALL",)),
+    seccomp_profile=Seccomp(),
+)
+STARTUP_PERIOD_S = 2
+STARTUP_S = 120  # at least; a busy node starts a pod many times slower than an idle one
+
+
+def secret(variable: str, key: str) -> Variable:
+    """An environment variable out of the Secret that all pods share."""
+    return Variable(name=variable, value_from=ValueFrom(secret_key_ref=SecretKey(name=NAME, key=key)))
 
 
 def container(sizing: Sizing) -> Container:
     """The container of a sizing, with the probes that BentoML answers."""
+    limit = f"services.{NAME}.traffic.max_concurrency={sizing.concurrency}"
+    tries = math.ceil(max(STARTUP_S, 10 * sizing.startup_s) / STARTUP_PERIOD_S)
     return Container(
         name=NAME,
-        image=f"{NAME}:latest",
+        image=IMAGE,
+        env=(secret(CONTROL, CONTROL_KEY), Variable(name="BENTOML_CONFIG_OPTIONS", value=limit)),
         ports=(Port(name="http", container_port=PORT),),
         resources=Requirements(
             requests=Resources(cpu=sizing.cpu, memory=sizing.memory),
             limits=Resources(memory=sizing.memory),
         ),
-        startup_probe=_probe("/readyz", period_s=2, failures=60),
-        liveness_probe=_probe("/livez", period_s=10, failures=3),
-        readiness_probe=_probe("/readyz", period_s=5, failures=2),
+        startup_probe=probe("/readyz", period_s=STARTUP_PERIOD_S, failures=tries),
+        liveness_probe=probe("/livez", period_s=10, failures=3),
+        readiness_probe=probe("/readyz", period_s=5, failures=2),
         lifecycle=Lifecycle(pre_stop=Handler(exec=Exec(command=("sleep", str(LEAVE_S))))),
-        security_context=Security(
-            run_as_non_root=True,
-            run_as_user=USER,
-            allow_privilege_escalation=False,
-            capabilities=Capabilities(drop=("ALL",)),
-            seccomp_profile=Seccomp(),
-        ),
+        security_context=SECURITY,
     )
 
 
-def _probe(path: str, *, period_s: int, failures: int) -> Probe:
-    get = HttpGet(path=path, port="http")
+def probe(path: str, *, period_s: int, failures: int, port: str = "http") -> Probe:
+    """GET `path` every `period_s`; so many failures in a row are one too many."""
+    get = HttpGet(path=path, port=port)
     return Probe(http_get=get, period_seconds=period_s, timeout_seconds=2, failure_threshold=failures)

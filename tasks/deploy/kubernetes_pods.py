@@ -19,10 +19,26 @@ class Metadata(Kube):
     annotations: dict[str, str] | None = None
 
 
+class Selector(Kube):
+    """Which pods belong."""
+
+    match_labels: dict[str, str]
+
+
+class Spread(Kube):
+    """Not all pods on one node, where there are several."""
+
+    max_skew: int
+    topology_key: str
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"]
+    label_selector: Selector
+
+
 class PodSpec(Kube):
     """What runs in a pod."""
 
     termination_grace_period_seconds: int
+    topology_spread_constraints: tuple[Spread, ...] | None = None
     containers: tuple[Container, ...]
 
 
@@ -33,15 +49,25 @@ class PodTemplate(Kube):
     spec: PodSpec
 
 
-class Selector(Kube):
-    """Which pods belong."""
+class RollingUpdate(Kube):
+    """How many pods more or fewer while the pods are replaced."""
 
-    match_labels: dict[str, str]
+    max_unavailable: int
+    max_surge: int
+
+
+class Strategy(Kube):
+    """How pods are replaced; `Recreate`: the old one ends before the new one starts."""
+
+    type: Literal["RollingUpdate", "Recreate"]
+    rolling_update: RollingUpdate | None = None
 
 
 class DeploymentSpec(Kube):
-    """No `replicas`: the autoscaler owns the number, and applying the file again must not reset it."""
+    """`replicas` is null where an autoscaler owns the number: applying the file again must not reset it."""
 
+    replicas: int | None = None
+    strategy: Strategy
     selector: Selector
     template: PodTemplate
 
@@ -58,13 +84,21 @@ class Deployment(Kube):
 def pods(sizing: Sizing) -> DeploymentSpec:
     """The pods of a sizing, with the probes that BentoML answers."""
     annotations = {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": str(PORT)}
+    spread = Spread(
+        max_skew=1,
+        topology_key="kubernetes.io/hostname",
+        when_unsatisfiable="ScheduleAnyway",
+        label_selector=Selector(match_labels=LABELS),
+    )
     return DeploymentSpec(
+        strategy=Strategy(type="RollingUpdate", rolling_update=RollingUpdate(max_unavailable=0, max_surge=1)),
         selector=Selector(match_labels=LABELS),
         template=PodTemplate(
             metadata=Metadata(labels=LABELS, annotations=annotations),
             # First it leaves the Service, then requests in hand may take up to the time limit, then it closes down.
             spec=PodSpec(
                 termination_grace_period_seconds=LEAVE_S + math.ceil(sizing.timeout_s) + 5,
+                topology_spread_constraints=(spread,),
                 containers=(container(sizing),),
             ),
         ),

@@ -31,12 +31,12 @@ class Watch:
         if frequency := _frequency_mhz():
             self._mhz.append(frequency)
 
-    def read(self) -> Noise:
-        """What was seen so far."""
+    def read(self, also_own_s: float = 0.0) -> Noise:
+        """What was seen so far; `also_own_s`: CPU seconds of other processes that belong to the measurement."""
         now, own = psutil.cpu_times(), psutil.Process().cpu_times()
         whole = (perf_counter() - self._start) * usable_cores()
         busy = _busy(now) - _busy(self._machine)
-        mine = own.user + own.system - self._own.user - self._own.system
+        mine = own.user + own.system - self._own.user - self._own.system + also_own_s
         steal = now.steal - self._machine.steal if hasattr(now, "steal") else None
         return judged(
             others_share=max(0.0, busy - mine) / whole,

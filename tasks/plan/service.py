@@ -38,6 +38,9 @@ class Scaling(Frozen):
     cpu: str = Field("1", pattern=r"^[1-9][0-9]*m?$", description="Kubernetes CPU request, as 500m or 2")
     memory: str = Field("1Gi", pattern=r"^[1-9][0-9]*(Mi|Gi)$", description="Kubernetes memory request")
     scale_down_after_s: int = Field(300, ge=0)
+    prometheus: str = Field(
+        "http://prometheus-server.monitoring.svc:80", pattern="^https?://.+$", description="the address that KEDA asks"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

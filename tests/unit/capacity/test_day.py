@@ -149,6 +149,22 @@ def test_down_goes_to_the_largest_number_wanted_within_the_window() -> None:
     assert scaler.decide(105.0, 3, {"requests_per_s": 80.0}) == 1
 
 
+def test_a_policy_lets_a_tenth_go_a_minute_and_one_at_least() -> None:
+    scaler = Autoscaler(rules(down_after_s=0.0, down_percent=10))
+    numbers, at = [20], 0.0
+    for at in range(0, 300, 15):
+        numbers.append(scaler.decide(at, numbers[-1], {"requests_per_s": 80.0}))
+    assert numbers == [20, *[18] * 4, *[16] * 4, *[14] * 4, *[12] * 4, *[10] * 4]
+    assert scaler.decide(at + 60, 2, {"requests_per_s": 1.0}) == 1
+
+
+def test_letting_replicas_go_slowly_does_not_end_the_swing() -> None:
+    """Five at 80 % have too little in flight, four at 100 % have everything: no number in between."""
+    load = world((600, 800.0), (7200, 400.0))
+    slowly = scaled(load, rules(targets={"in_flight": 8.0}, down_percent=10))
+    assert slowly.changes > 20 and slowly.refused_share > 0.01
+
+
 def test_the_curve_is_read_with_straight_lines(tmp_path: Path) -> None:
     file = tmp_path / "day.csv"
     file.write_text("time,requests_per_s\n01:00,10\n03:00,30\n")

@@ -17,7 +17,8 @@ from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, Selector,
 NOTE = (
     "kubectl apply -f kubernetes.yaml, then hpa.yaml or keda.yaml, which sets the number of pods, and keeper.yaml.",
     "`image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes; put your registry before it.",
-    "First a Secret with the control plane's URL, PostgreSQL or Redis; an empty one serves the package's own split:",
+    "First a Secret with the control plane's URL, PostgreSQL or Redis; an empty one serves the package's own split.",
+    "The image can speak to the kind that `control.url` in params/rollout.yaml named when it was packaged.",
     f"kubectl create secret generic {NAME} --from-literal={CONTROL_KEY}=redis://... --from-literal=admin-token=...",
 )
 

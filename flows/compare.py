@@ -60,12 +60,18 @@ def show(console: Console, found: Comparison) -> None:
         chosen = found.chosen[0] if len(set(found.chosen)) == 1 else " then ".join(found.chosen)
         console.print(f"chosen: {chosen}", markup=False, highlight=False)
     console.print(
-        "95 % intervals, those of accuracy and latency as if both sides were measured apart: they can be too wide, not "
-        "too narrow; accuracy on test, latency of b over that of a by way of the reference: of two revisions that must "
-        "be the same model, on the same kind of processor, and the reference itself has no yardstick",
+        f"95 % intervals; accuracy on test, {rows_told(found)}; latency of b over that of a by way of the reference, "
+        "as if both were measured apart, which can be too wide, not too narrow: of two revisions the reference must be "
+        "the same model, on the same kind of processor, and itself has no yardstick",
         style="dim",
         highlight=False,
     )
+
+
+def rows_told(found: Comparison) -> str:
+    """How accuracy was compared."""
+    paired = {one.paired for pair in found.pairs for one in pair.differences if one.metric == "test_accuracy"}
+    return "row by row" if paired == {True} else "as if both sides were measured apart: the rows are not the same ones"
 
 
 def table(found: Comparison, pair: Pair) -> Table:

@@ -1,7 +1,7 @@
 """The differences of two variants, or of the variants of two revisions: figures, intervals and what they say.
 
-Sizes and costs are exact. The interval of accuracy counts both sides as measured on rows of their own, and that of a
-latency as measured in rounds of their own: both are wider than they need be, never narrower.
+Sizes and costs are exact. Accuracy is compared row by row where both sides answered the same test rows; else, as every
+latency, as if each side had been measured apart: that interval is wider than it need be, never narrower.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from flows.measured import Measured, Point, Results
 from tasks.core.findings import Interval
 from tasks.core.frozen import Frozen
 from tasks.evidence.difference import difference, holds, quotient, share_interval
+from tasks.evidence.harm import NOTHING
+from tasks.evidence.marks import change as paired_change
 
 Verdict = Literal["better", "worse", "the same", "no significant change", "not comparable"]
 
@@ -28,6 +30,7 @@ class Difference(Frozen):
     b: float
     change: Interval | None = Field(description="b minus a, of a latency b over a; null: cannot be told")
     kind: Literal["difference", "ratio"]
+    paired: bool = Field(False, description="row by row, on the same test rows")
     verdict: Verdict
 
 
@@ -85,13 +88,26 @@ def pair(before: Results, a: str, after: Results, b: str) -> Pair:
 
 def quality(a: Measured, b: Measured) -> list[Difference]:
     """Accuracy with its interval, and what has none."""
-    change = difference(share_interval(b.test.accuracy, b.test.rows), share_interval(a.test.accuracy, a.test.rows))
-    x, y = a.test.accuracy, b.test.accuracy
-    told = judged(change, 0.0, more_is_better=True)
-    found = [Difference(metric="test_accuracy", a=x, b=y, change=change, kind="difference", verdict=told)]
+    found = [accuracy(a, b)]
     for metric in ("size_bytes", "parameters", "macs"):
         found.append(exact(metric, getattr(a, metric), getattr(b, metric)))
     return found
+
+
+def accuracy(a: Measured, b: Measured) -> Difference:
+    """That on `test`, row by row where both sides kept their marks of the same rows."""
+    ours, theirs, rows = b.marks, a.marks, a.test.rows
+    if ours and theirs and (ours.labels_sha256, b.test.rows) == (theirs.labels_sha256, rows):
+        same = a.model_sha256 == b.model_sha256
+        change, paired = NOTHING if same else paired_change(ours, theirs, rows), True
+    else:
+        apart = share_interval(b.test.accuracy, b.test.rows), share_interval(a.test.accuracy, rows)
+        change, paired = difference(*apart), False
+    verdict = judged(change, 0.0, more_is_better=True)
+    x, y = a.test.accuracy, b.test.accuracy
+    return Difference(
+        metric="test_accuracy", a=x, b=y, change=change, kind="difference", paired=paired, verdict=verdict
+    )
 
 
 def exact(metric: str, a: int, b: int) -> Difference:

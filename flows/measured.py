@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
-from tasks.core.findings import Interval
+from tasks.core.findings import Interval, Marks
 
 Read = Callable[[str], bytes]
 """The bytes of a file by its path in the checkout; ArtifactError when it cannot be had."""
@@ -40,6 +40,7 @@ class Measured(_Part):
     parameters: int
     macs: int
     test: Test
+    marks: Marks | None = Field(None, description="null: of a version of Stillroom that did not keep them")
 
 
 class Point(_Part):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.explain import Explanation, Link, plain
-from tasks.evidence.waterfall import Step, Waterfall
+from tasks.evidence.waterfall import Change, Step, Waterfall
 
 NARROW = 104  # columns, below which the shares have no place
 TINY = 78  # below which the intervals must fold
@@ -61,13 +61,13 @@ def waterfall_table(found: Waterfall, width: int) -> Table:
         pad_edge=False,
         padding=(0, 1) if wide else 0,
         caption_justify="left",
-        caption="accuracy on test, its change in points; latency over that of the step before, 95 % interval"
+        caption="accuracy on test, its change in points, by rows; latency over that of the step before, 95 % interval"
         + ("; in brackets what part of the whole way a step went" if wide else ""),
     )
     table.add_column("step", overflow="fold")
     table.add_column("by", overflow="fold")
-    for name in ("accuracy", "change", "kB", "change", "latency ratio" if wide else "ratio"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for n, name in enumerate(("accuracy", "change", "kB", "change", "latency ratio" if wide else "ratio")):
+        table.add_column(name, justify="right", no_wrap=wide or n != 1, overflow="fold")
     table.add_column(
         "latency of the step" if wide else "step's latency", overflow="fold", min_width=16 if width >= TINY else None
     )
@@ -86,12 +86,19 @@ def figures(step: Step, wide: bool) -> tuple[str, str, str, str, str, str]:
     told = f"{latency.value:.2f} [{latency.low:.2f},{space}{latency.high:.2f}]{part(change.latency_share, wide)}"
     return (
         accuracy,
-        f"{100 * change.accuracy:+.2f}{part(change.accuracy_share, wide)}",
+        points(change, wide),
         size,
         f"{change.size_bytes / 1e3:+,.1f}{part(change.size_share, wide)}",
         ratio,
         told if change.latency_significant else f"{told} no significant change",
     )
+
+
+def points(change: Change, wide: bool) -> str:
+    """The change of accuracy in points, with its interval; the share only of a change that is one."""
+    low, high = (100 * end for end in (change.accuracy_interval.low, change.accuracy_interval.high))
+    told = f"{100 * change.accuracy:+.2f} " + (f"[{low:+.2f}, {high:+.2f}]" if wide else f"[{low:+.1f},{high:+.1f}]")
+    return told + part(change.accuracy_share if change.accuracy_significant else None, wide)
 
 
 def part(share: float | None, wide: bool) -> str:

@@ -19,6 +19,7 @@ from tasks.core.findings import Harm
 from tasks.core.results import Evaluation, Quality
 from tasks.evidence import harm, stats
 from tasks.evidence.graph_cost import graph_cost
+from tasks.evidence.marks import mark
 from tasks.evidence.portability import judge
 from tasks.evidence.session import open_session, predict, rows_a_call
 from tasks.plan.schema import Settings
@@ -33,13 +34,14 @@ def run(settings: Settings, variant: str) -> None:
     reference = artifact.variant_folder(settings.plan.choose.reference) / "model.onnx"
     session = open_session(path, settings.plan.threads)
     against = session if path == reference else open_session(reference, settings.plan.threads)
-    quality = {}
+    quality, hurt = {}, {}
     for name in ("val", "test"):
         split = data.split(name)
         logits = predict(session, split, rows_a_call(path))
         theirs = logits if against is session else predict(against, split, rows_a_call(reference))
         quality[name] = measure(logits, theirs, split, data, path)
-    hurt = compare(logits, theirs, split, data)  # the last split is test
+        hurt[name] = compare(logits, theirs, split, data)
+    marks = mark(logits.argmax(axis=1) == split.labels, split.labels)  # the last split is test
     rows = {key: tuple(values.shape[1:]) for key, values in data.train.inputs.items()}
     cost = graph_cost(path, rows)
     portability = judge(path, data.split("val"), cost.macs, one_by_one=rows_a_call(path) == 1)
@@ -47,14 +49,16 @@ def run(settings: Settings, variant: str) -> None:
         variant=variant,
         model_sha256=sha256_of(path),
         portability=portability,
-        harm=hurt,
+        harm=hurt["test"],
+        val_harm=hurt["val"],
+        marks=marks,
         **cost._asdict(),
         **quality,
     )
     artifact.write_json(artifact.evaluation_file(variant), found)
     test = quality["test"]
     print(f"{variant}: accuracy {test.accuracy:.4f} on {test.rows} test rows, {cost.size_bytes / 1e6:.3f} MB")
-    for sentence in harm.sentences(hurt) if path != reference else ():
+    for sentence in harm.sentences(hurt["test"]) if path != reference else ():
         print(f"  {sentence}")
     if portability:
         print(f"  {portability.sentence}")
@@ -83,7 +87,8 @@ def compare(logits: Array, reference: Array, split: Split, data: Data) -> Harm:
     """What answering `logits` (N, C) does to the rows of `split` where the reference answered `reference` (N, C)."""
     groups = {} if split.groups is None else {name: split.groups == i for i, name in enumerate(data.group_names)}
     mine, theirs = (stats.expected_calibration_error(stats.softmax(x), split.labels) for x in (logits, reference))
-    return harm.harm(logits.argmax(axis=1), reference.argmax(axis=1), split.labels, data.classes, groups, mine - theirs)
+    answers, before = logits.argmax(axis=1), reference.argmax(axis=1)
+    return harm.harm(answers, before, split.labels, data.classes, groups, mine - theirs, itself=logits is reference)
 
 
 def group_accuracy(right: Array, groups: Array | None, names: Any) -> dict[str, float]:

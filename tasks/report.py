@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 
 from tasks.core import artifact
+from tasks.core.findings import Interval
 from tasks.core.results import Summary, SummaryRow
+from tasks.evidence.marks import change
 from tasks.evidence.waterfall import waterfalls
 from tasks.page.gathered import Evidence, gather
 from tasks.page.render import render
@@ -37,6 +39,8 @@ def summarize(evidence: Evidence) -> Summary:
             size_bytes=report.size_bytes,
             accuracy=report.test.accuracy,
             accuracy_drop=evidence.reports[chosen.reference].test.accuracy - report.test.accuracy,
+            drop_interval=report.harm.accuracy_drop,
+            step_change=step_change(evidence, name),
             latency_ratio=evidence.timings[name].ratio,
             on_front=name in chosen.front,
             chosen=name == chosen.variant,
@@ -45,6 +49,15 @@ def summarize(evidence: Evidence) -> Summary:
     ]
     threads, batch = plan.bench.threads[0], plan.bench.batch[0]
     return Summary(reference=chosen.reference, chosen=chosen.variant, threads=threads, batch=batch, rows=tuple(rows))
+
+
+def step_change(evidence: Evidence, name: str) -> Interval | None:
+    """What a row gained over the one before it on the way from the reference, row by row; None for the reference."""
+    parent, reference = evidence.plan.variants[name].parent, evidence.chosen.reference
+    if name == reference:
+        return None
+    mine, before = evidence.reports[name], evidence.reports[reference if parent == "data" else parent]
+    return change(mine.marks, before.marks, mine.test.rows)
 
 
 def write_pareto(evidence: Evidence, summary: Summary) -> None:

@@ -23,9 +23,10 @@ class Fairness(Frozen):
 
 
 class Harm(Frozen):
-    """Who lost against the reference, row by row of `test`; drops are reference minus variant, a gain is negative.
+    """Who lost against the reference, row by row of a split; drops are reference minus variant, a gain is negative.
 
-    `accuracy_drop` has a paired 95 % interval and `mcnemar_p` the exact test of no change. `flips` is the share of rows
+    `accuracy_drop` has a paired 95 % interval and `mcnemar_p` the exact test of no change. A model beside itself loses
+    nothing: its intervals have no width. `flips` is the share of rows
     that went from right to wrong, `mends` from wrong to right. The intervals of `recall_drop` hold together with 95 %
     over all classes, those of `group_drop` (accuracy) over all groups; `hurt_classes` and `hurt_groups` are those whose
     whole interval lies above 0. `never_predicted`: classes that occur, that the reference finds and this variant never
@@ -46,6 +47,17 @@ class Harm(Frozen):
     calibration_change: float
     fairness: Fairness | None = None
     reference_fairness: Fairness | None = None
+
+
+class Marks(Frozen):
+    """Which rows of `test` a variant answers rightly, so that any two variants can be compared row by row.
+
+    `right` is base64 of one bit a row, the first row in the highest bit. `labels_sha256`, of the labels in their order,
+    tells whether two variants were asked the same rows.
+    """
+
+    labels_sha256: str
+    right: str
 
 
 class Portability(Frozen):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tasks.core.artifact import BENCH
 from tasks.core.errors import ArtifactError
-from tasks.core.findings import Footprint, Harm, Interval, Limit, Noise, Portability, Worth
+from tasks.core.findings import Footprint, Harm, Interval, Limit, Marks, Noise, Portability, Worth
 from tasks.core.frozen import Frozen
 from tasks.core.points import EngineName, Point
 
@@ -34,8 +34,8 @@ class Quality(Frozen):
 class Evaluation(Frozen):
     """reports/<variant>.json: everything deterministic that is known of a variant's ONNX file.
 
-    `harm` is what it does to the reference's answers on test. `portability` is null for a file that multiplies no
-    8-bit integers.
+    `harm` is what it does to the reference's answers on test, `val_harm` on val; `marks` are its answers on test.
+    `portability` is null for a file that multiplies no 8-bit integers.
     """
 
     variant: str
@@ -46,6 +46,8 @@ class Evaluation(Frozen):
     val: Quality
     test: Quality
     harm: Harm
+    val_harm: Harm
+    marks: Marks
     portability: Portability | None = None
 
 
@@ -140,7 +142,11 @@ class Chosen(Frozen):
 
 
 class SummaryRow(Frozen):
-    """One line of the table at the end of a run. `accuracy` and its drop (reference minus variant) are on `test`."""
+    """One line of the table at the end of a run. `accuracy` and its drop (reference minus variant) are on `test`.
+
+    `drop_interval` is that of the drop, row by row. `step_change`: accuracy minus that of the row before it on the way
+    from the reference (its parent; of a row without one the reference), row by row; null for the reference.
+    """
 
     variant: str
     parent: str
@@ -148,6 +154,8 @@ class SummaryRow(Frozen):
     size_bytes: int
     accuracy: float
     accuracy_drop: float
+    drop_interval: Interval
+    step_change: Interval | None
     latency_ratio: Interval
     on_front: bool
     chosen: bool

@@ -7,7 +7,7 @@ Bonferroni's, so that all intervals hold together. Shapes: N rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
@@ -19,6 +19,7 @@ from tasks.evidence.fairness import fairness
 
 Array = np.ndarray[Any, Any]
 RISK = 0.05
+NOTHING = Interval(value=0.0, low=0.0, high=0.0)
 
 
 def paired_drop(before: Array, after: Array, tests: int = 1) -> Interval:
@@ -53,18 +54,20 @@ def harm(
     classes: Sequence[str],
     groups: Mapping[str, Array],
     calibration_change: float,
+    *,
+    itself: bool = False,
 ) -> Harm:
     """Compare the answers (N,) of a variant and of the reference; `groups` has a bool (N,) for each group.
 
-    A class or group without rows is left out.
+    A class or group without rows is left out. `itself`: the variant is the reference.
     """
     before, after = reference == labels, predicted == labels
     lost, gained = before & ~after, after & ~before
-    recall = _drops(before, after, {name: labels == k for k, name in enumerate(classes)})
-    by_group = _drops(before, after, groups)
+    recall = _drops(before, after, {name: labels == k for k, name in enumerate(classes)}, itself)
+    by_group = _drops(before, after, groups, itself)
     finds, answers = set(reference[before].tolist()), set(predicted.tolist())
     return Harm(
-        accuracy_drop=paired_drop(before, after),
+        accuracy_drop=NOTHING if itself else paired_drop(before, after),
         mcnemar_p=mcnemar(before, after),
         flips=float(lost.mean()),
         mends=float(gained.mean()),
@@ -80,19 +83,37 @@ def harm(
     )
 
 
-def _drops(before: Array, after: Array, members: Mapping[str, Array]) -> dict[str, Interval]:
+def _drops(before: Array, after: Array, members: Mapping[str, Array], itself: bool) -> dict[str, Interval]:
     """The drop within each set of rows that is not empty, at a level that holds for all of them together."""
     some = {name: rows for name, rows in members.items() if rows.any()}
+    if itself:
+        return dict.fromkeys(some, NOTHING)
     return {name: paired_drop(before[rows], after[rows], len(some)) for name, rows in some.items()}
+
+
+def worst(drops: Iterable[Interval]) -> Interval:
+    """The greatest of drops whose intervals hold together, with the interval of that; nothing when there are none.
+
+    The greatest true drop lies between the greatest of the lower ends and the greatest of the upper ones.
+    """
+    found = list(drops)
+    if not found:
+        return NOTHING
+    return Interval(value=max(d.value for d in found), low=max(d.low for d in found), high=max(d.high for d in found))
+
+
+def collapse(found: Harm) -> str:
+    """The alarm that a variant is of no use, in words; empty when there is none."""
+    if found.constant:
+        return "every row gets the same answer"
+    if found.never_predicted:
+        return f"never answers {', '.join(found.never_predicted)}, which the reference finds"
+    return ""
 
 
 def sentences(found: Harm) -> tuple[str, ...]:
     """What a person should know of it, the alarms first."""
-    told = []
-    if found.constant:
-        told.append("Collapse: every row gets the same answer.")
-    elif found.never_predicted:
-        told.append(f"Collapse: never answers {', '.join(found.never_predicted)}, which the reference finds.")
+    told = [f"Collapse: {collapse(found)}."] if collapse(found) else []
     for kind, names, drops in (
         ("class", found.hurt_classes, found.recall_drop),
         ("group", found.hurt_groups, found.group_drop),

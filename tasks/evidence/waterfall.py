@@ -1,8 +1,8 @@
 """What each step did: from the reference down to a variant, what every row on the way gained and lost.
 
-Each step is compared with the one before it. Accuracy is on `test`; a latency is over the reference's, so that of a
-step over the one before it is a quotient of two measured ratios, with the interval that tasks/evidence/difference.py
-gives it (where the one before is the reference, it is the measured interval itself).
+Each step is compared with the one before it. Accuracy is on `test`, and its change is judged row by row. A latency is
+over the reference's, so that of a step over the one before it is a quotient of two measured ratios, with the interval
+that tasks/evidence/difference.py gives it (where the one before is the reference, it is the measured interval itself).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Change(Frozen):
 
     before: str = Field(description="the variant that this step is compared with")
     accuracy: float
+    accuracy_interval: Interval = Field(description="of that change, row by row")
+    accuracy_significant: bool = Field(description="whether it leaves 0 out")
     accuracy_share: float | None
     size_bytes: int
     size_share: float | None
@@ -112,9 +114,13 @@ def _change(row: SummaryRow, before: SummaryRow, first: SummaryRow, last: Summar
     accuracy, size = row.accuracy - before.accuracy, row.size_bytes - before.size_bytes
     ratio = row.latency_ratio.value - before.latency_ratio.value
     latency = quotient(row.latency_ratio, before.latency_ratio)
+    paired = row.step_change
+    assert paired is not None, "only the reference has none, and it is the first"
     return Change(
         before=before.variant,
         accuracy=accuracy,
+        accuracy_interval=paired,
+        accuracy_significant=not holds(paired, 0.0),
         accuracy_share=share(accuracy, last.accuracy - first.accuracy),
         size_bytes=size,
         size_share=share(size, last.size_bytes - first.size_bytes),

@@ -8,6 +8,8 @@ from tasks.evidence.waterfall import Step, waterfall, waterfalls
 TABLE = "waterfall.json"
 _NAMES = {
     "accuracy": "test_accuracy_change",
+    "accuracy_low": "test_accuracy_change_low",
+    "accuracy_high": "test_accuracy_change_high",
     "accuracy_share": "test_accuracy_share",
     "size_bytes": "size_bytes_change",
     "size_share": "size_bytes_share",
@@ -41,7 +43,7 @@ def markdown(summary: Summary) -> str:
         "",
         f"### What each step to `{summary.chosen}` did",
         "",
-        "| step | technique | accuracy, points | kB | latency over the step before (95 %) |",
+        "| step | technique | accuracy, points (95 %) | kB | latency over the step before (95 %) |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
     for step in steps:
@@ -50,10 +52,11 @@ def markdown(summary: Summary) -> str:
                 f"| {step.variant} | {step.technique} | {step.accuracy:.2%} | {step.size_bytes / 1e3:,.1f} | |"
             )
             continue
-        latency = change.latency
+        latency, paired = change.latency, change.accuracy_interval
         told = "" if change.latency_significant else ", no significant change"
         lines.append(
-            f"| {step.variant} | {step.technique} | {100 * change.accuracy:+.2f} | {change.size_bytes / 1e3:+,.1f}"
+            f"| {step.variant} | {step.technique} | {100 * change.accuracy:+.2f}"
+            f" [{100 * paired.low:+.2f}, {100 * paired.high:+.2f}] | {change.size_bytes / 1e3:+,.1f}"
             f" | {latency.value:.2f} [{latency.low:.2f}, {latency.high:.2f}]{told} |"
         )
     return "\n".join(lines)
@@ -73,7 +76,8 @@ def _line(leaf: str, number: int, step: Step) -> dict[str, str | float | None]:
     }
     if step.change is None:
         return line
-    latency = step.change.latency
-    told = step.change.model_dump(exclude={"before", "latency", "latency_ratio", "latency_significant"})
+    latency, paired = step.change.latency, step.change.accuracy_interval
+    told = step.change.model_dump(include={"accuracy", "accuracy_share", "size_bytes", "size_share", "latency_share"})
+    ends = {"accuracy_low": paired.low, "accuracy_high": paired.high}
     ratios = {"value": latency.value, "low": latency.low, "high": latency.high}
-    return line | {_NAMES[key]: value for key, value in (told | ratios).items()}
+    return line | {_NAMES[key]: value for key, value in (told | ends | ratios).items()}

@@ -111,6 +111,8 @@ def write(chosen: str = "small", weight: float = 2.0, accuracy: float = 0.97, re
             val=quality,
             test=quality,
             harm=harm(dict.fromkeys(classes, 0.0)),
+            val_harm=harm(dict.fromkeys(classes, 0.0)),
+            marks=fake_evidence.marks(quality.accuracy, 100),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         lock[f"build@{name}"] = {"cmd": f"python -m tasks build {name}", "outs": [{"sha": digest}]}
@@ -140,6 +142,8 @@ def write_joins(chosen: str) -> None:
             size_bytes=1000,
             accuracy=0.97,
             accuracy_drop=0.01,
+            drop_interval=Interval(value=0.01, low=-0.01, high=0.03),
+            step_change=None if name == "baseline" else Interval(value=-0.01, low=-0.03, high=0.01),
             latency_ratio=ratios[name],
             on_front=True,
             chosen=name == chosen,

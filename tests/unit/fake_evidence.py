@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tasks.core import artifact
-from tasks.core.findings import Footprint, Harm, Interval, Limit, Noise
+from tasks.core.findings import Footprint, Harm, Interval, Limit, Marks, Noise
 from tasks.core.results import Bench, Evaluation, Machine, Quality, Timing
+from tasks.evidence.marks import mark
 from tasks.evidence.standing import verdict
 from tests.unit.fake_project import CLASSES, PARENTS
 
@@ -37,6 +40,20 @@ def harm(drops: Mapping[str, float], drop: float = 0.0, half: float = 0.01, **gi
 
     plain = {"mcnemar_p": 1.0, "flips": 0.0, "mends": 0.0, "calibration_change": 0.0} | given
     return Harm(accuracy_drop=around(drop), recall_drop={k: around(v) for k, v in drops.items()}, **plain)
+
+
+def marks(accuracy: float, rows: int) -> Marks:
+    """Planted: the first rows are right, the last ones wrong."""
+    return mark(np.arange(rows) < round(accuracy * rows), np.zeros(rows, np.int64))
+
+
+def val_harm(reference: Mapping[str, Any], row: Mapping[str, Any]) -> Harm:
+    """Planted: what these rows of DEFAULTS say was lost, half a point more or less."""
+    before, after = (r.get("recall") or dict.fromkeys(CLASSES, r["accuracy"]) for r in (reference, row))
+    half = 0.0 if row is reference else row.get("half", 0.005)
+    given = row.get("val_harm", {})
+    drop = round(reference["accuracy"] - row["accuracy"], 9)
+    return harm({name: round(before[name] - after[name], 9) for name in before}, drop, half, **given)
 
 
 def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Timing:
@@ -75,13 +92,15 @@ def plant(
         recall = row.get("recall")
         report = Evaluation(
             variant=name,
-            model_sha256="0" * 64,
+            model_sha256=f"{list(PARENTS).index(name)}" * 64,
             size_bytes=row["size_bytes"],
             parameters=row["size_bytes"] // 4,
             macs=row["size_bytes"],
             val=quality(row["accuracy"], 30, recall),
             test=quality(test, 60, recall),
             harm=harm(dict.fromkeys(recall or CLASSES, 0.0)),
+            val_harm=val_harm(rows["baseline"], row),
+            marks=marks(test, 60),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         if name != leave_out:

@@ -54,7 +54,9 @@ def test_no_figure_of_the_table_is_cut(width: int):
     ratio = Interval(value=0.354, low=0.348, high=0.362)
     row = SummaryRow(
         variant="baseline_int8_percentile", parent="baseline", technique="quantize", size_bytes=1_491_700,
-        accuracy=0.9911, accuracy_drop=-0.0022, latency_ratio=ratio, on_front=True, chosen=True,
+        accuracy=0.9911, accuracy_drop=-0.0022,
+        drop_interval=Interval(value=-0.0022, low=-0.01, high=0.0063), step_change=None,
+        latency_ratio=ratio, on_front=True, chosen=True,
     )  # fmt: skip
     summary = Summary(reference="baseline", chosen=row.variant, threads=1, batch=1, rows=(row,))
     console = Console(width=width, record=True, file=io.StringIO())

@@ -53,6 +53,24 @@ def test_a_drop_that_the_rows_can_tell_is_worse() -> None:
     assert verdicts(found.pairs[0])["test_accuracy", None] == "worse"
 
 
+def test_accuracy_is_compared_row_by_row_where_the_rows_are_the_same() -> None:
+    here = measured()
+    paired = of_variants(here, "baseline", "student").pairs[0].differences[0]
+    unmarked = {name: one.model_copy(update={"marks": None}) for name, one in here.measured.items()}
+    apart = of_variants(here.model_copy(update={"measured": unmarked}), "baseline", "student").pairs[0].differences[0]
+    assert paired.paired and not apart.paired and paired.change is not None and apart.change is not None
+    assert paired.change.high - paired.change.low < apart.change.high - apart.change.low
+    text = io.StringIO()
+    comparing.show(Console(file=text, width=100), of_variants(here, "baseline", "student"))
+    assert "row by row" in text.getvalue()
+
+
+def test_a_model_that_is_the_same_one_has_not_changed_at_all() -> None:
+    here = measured()
+    pair = of_revisions("v1", here, "v2", here).pairs[1]
+    assert pair.same_model and verdicts(pair)["test_accuracy", None] == "the same"
+
+
 def test_two_revisions_pair_what_both_have_and_name_the_rest() -> None:
     before = measured()
     after = measured({"student": {"size_bytes": 600_000, "p50_ms": 0.51}})

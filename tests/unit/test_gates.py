@@ -8,7 +8,7 @@ from tasks.core.errors import ArtifactError
 from tasks.core.findings import Harm, Interval
 from tasks.core.results import Evaluation, Quality, Timing
 from tasks.evidence import gates
-from tests.unit.fake_evidence import harm
+from tests.unit.fake_evidence import harm, marks
 
 
 def quality(rows: int, accuracy: float, recall: dict[str, float]) -> Quality:
@@ -22,7 +22,16 @@ HARM = harm({"cat": 0.02, "dog": 0.15}, drop=0.02, flips=0.03, never_predicted=(
 
 def evaluation(name: str, test: Quality, val: Quality | None = None, size: int = 500_000) -> Evaluation:
     return Evaluation(
-        variant=name, model_sha256="00", size_bytes=size, parameters=1, macs=1, val=val or test, test=test, harm=HARM
+        variant=name,
+        model_sha256="00",
+        size_bytes=size,
+        parameters=1,
+        macs=1,
+        val=val or test,
+        test=test,
+        harm=HARM,
+        val_harm=HARM,
+        marks=marks(test.accuracy, test.rows),
     )
 
 

@@ -33,7 +33,7 @@ choose: {reference: baseline}
 """
 STEP = {"variant", "technique", "accuracy", "size_bytes", "latency_ratio", "change"}
 LINK = {"variant", "parent", "technique", "form", "params", "facts", "left_alone", "build_seconds", "warnings"}
-DIFFERENCE = {"metric", "threads", "batch", "a", "b", "change", "kind", "verdict"}
+DIFFERENCE = {"metric", "threads", "batch", "a", "b", "change", "kind", "paired", "verdict"}
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.results import Chosen, Evaluation, PackageManifest, Quality
 from tests.unit import fake_project
-from tests.unit.fake_evidence import harm
+from tests.unit.fake_evidence import harm, marks
 
 
 def quality(accuracy: float) -> Quality:
@@ -47,6 +47,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             val=quality(0.1),
             test=quality(0.5 + k / 10),
             harm=harm({}),
+            val_harm=harm({}),
+            marks=marks(0.5 + k / 10, 30),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
     choose("student_int8")

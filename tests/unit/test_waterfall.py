@@ -23,6 +23,10 @@ ROWS = {  # parent, size, accuracy, latency ratio
 }
 
 
+def around(value: float) -> Interval:
+    return Interval(value=value, low=value - 0.015, high=value + 0.015)
+
+
 def summary(reference: str = "baseline", chosen: str = "pruned_int8") -> Summary:
     rows = tuple(
         SummaryRow(
@@ -32,6 +36,8 @@ def summary(reference: str = "baseline", chosen: str = "pruned_int8") -> Summary
             size_bytes=size,
             accuracy=accuracy,
             accuracy_drop=0.95 - accuracy,
+            drop_interval=around(0.95 - accuracy),
+            step_change=None if name == reference else around(accuracy - ROWS.get(parent, ROWS[reference])[2]),
             latency_ratio=Interval(value=ratio[0], low=ratio[1], high=ratio[2]),
             on_front=True,
             chosen=name == chosen,
@@ -48,6 +54,8 @@ def test_each_step_is_told_against_the_one_before_it() -> None:
     assert pruned.change.size_bytes == -600 and pruned.change.size_share == pytest.approx(600 / 900)
     assert pruned.change.accuracy == pytest.approx(-0.02) and pruned.change.accuracy_share == pytest.approx(2.0)
     assert int8.change.accuracy_share == pytest.approx(-1.0)
+    assert pruned.change.accuracy_interval.high == pytest.approx(-0.005) and pruned.change.accuracy_significant
+    assert not int8.change.accuracy_significant
     assert pruned.change.latency.low == pytest.approx(0.45) and pruned.change.latency_significant
     assert int8.change.before == "pruned" and int8.change.latency.value == pytest.approx(1.0)
     assert not int8.change.latency_significant and int8.change.latency_share == pytest.approx(0.0)
@@ -95,7 +103,7 @@ def test_mlflow_gets_a_line_a_step_and_the_way_to_the_chosen_one() -> None:
     assert table["size_bytes_change"] == [None, -600, -300, None, -200]
     assert {len(column) for column in table.values()} == {5}
     text = steps.markdown(summary())
-    assert "| pruned_int8 | prune | +1.00 | -0.3 | 1.00 [0.88, 1.14], no significant change |" in text
+    assert "| pruned_int8 | prune | +1.00 [-0.50, +2.50] | -0.3 | 1.00 [0.88, 1.14], no significant change |" in text
     assert steps.markdown(summary(chosen="baseline")) == ""
     only = summary("baseline", "baseline").model_copy(update={"rows": summary().rows[:1]})
     assert steps.columns(only) == {}

@@ -1,45 +1,77 @@
-"""The nightly loop: compress anew, and promote the winner when `schedule.yaml` says so and every gate holds.
+"""The nightly loop: pull data, compress, certify, promote behind the gates, see it served, watch it on its way up.
 
-`stillroom schedule` deploys this flow (flows/schedule.py); a worker of the pool `stillroom` runs it in the checkout.
-`prefect deployment run retrain/nightly` runs it now rather than at night. Only what changed is computed:
-DVC remembers the rest.
+`stillroom schedule` deploys this flow (flows/schedule.py); a worker of the pool `stillroom` runs it in the checkout:
+at night, when the live service reports drift, or now by `prefect deployment run retrain/nightly`. Data is validated by
+`prepare` before it is used. Only what changed is computed: DVC remembers the rest. Whatever fails ends the run there:
+what was served stays.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
-from prefect import flow, tags, task
+from prefect import flow, runtime, tags, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.notify import on_end
 from flows.sweep import driver_tag
 from tasks.core.errors import GateError
 
+SERVED_WITHIN_S = 120.0  # the server looks for a new champion every few seconds, and downloads it
 
-class PromotionError(Exception):
-    """`python -m tasks promote` broke down, as opposed to refusing; the message holds the end of its output."""
+
+class StepError(Exception):
+    """`python -m tasks STEP` broke down, as opposed to refusing; the message holds the end of its output."""
 
 
 def broke_down(task: Any, run: Any, state: Any) -> bool:
-    """Whether a promotion failed for a reason that may pass; a refusal stands, being a judgement and no fault."""
-    return isinstance(state.data, PromotionError) or "PromotionError" in str(state.message)
+    """Whether a step failed for a reason that may pass; a refusal stands, being a judgement and no fault."""
+    return isinstance(state.data, StepError) or "StepError" in str(state.message)
 
 
-def verdict(status: int, output: str) -> str:
-    """What the promotion said, when it went through.
+def verdict(step: str, status: int, output: str) -> str:
+    """What the step said, when it went through.
 
     Raises:
-        GateError: it was refused; the message names each failed gate.
-        PromotionError: it was killed, or ended with a traceback.
+        GateError: it refused; the message says why.
+        StepError: it was killed, or ended with a traceback.
     """
     said = output.strip()
     if status == 0:
         return said
     if status < 0 or "Traceback (most recent call last)" in said:
-        raise PromotionError(f"promote ended with status {status}:\n{said[-2000:]}")
+        raise StepError(f"{step} ended with status {status}:\n{said[-2000:]}")
     raise GateError(said)
+
+
+def step(name: str) -> str:
+    """Run one of tasks' steps in a process of its own, as `verdict` takes it."""
+    command = [sys.executable, "-m", "tasks", name]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return verdict(name, done.returncode, done.stdout)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="pull", retries=3, retry_delay_seconds=[10, 60, 300])
+def pull() -> str:
+    """Bring in the newest raw data that DVC tracks under data/."""
+    from flows.pull import pull as fetch
+
+    return fetch()
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="certify")
+def certify() -> str:
+    """Put the chosen variant's certificate on the run's page; its name."""
+    from prefect.artifacts import create_markdown_artifact
+
+    from flows.certificate import certificate
+
+    chosen, text = certificate()
+    create_markdown_artifact(text, key="certificate", description=f"{chosen}, the variant chosen by this run")
+    return chosen
 
 
 @task(
@@ -51,25 +83,78 @@ def verdict(status: int, output: str) -> str:
     retry_condition_fn=broke_down,
 )
 def promote() -> str:
-    """Move the champion alias to the challenger if every gate of promotion.yaml holds, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", "promote"],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return verdict(done.returncode, done.stdout)
+    """Move the champion alias to the challenger if every gate of promotion.yaml holds."""
+    return step("promote")
 
 
-@flow(name="retrain", retries=0, persist_result=False)
-def retrain(workers: int = 2, promote_winner: bool = False) -> None:
-    """Bring the plan up to date with `workers` steps side by side, then promote the winner if asked to."""
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    task_run_name="deploy",
+    retries=2,
+    retry_delay_seconds=[10, 60],
+    retry_condition_fn=broke_down,
+)
+def deploy() -> str:
+    """See the champion's package whole, and served; its version. The service follows the alias by itself."""
+    from flows.rollout import until_served
+
+    version = Path(step("fetch").splitlines()[-1]).name
+    print(until_served(version, SERVED_WITHIN_S))
+    return version
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="watch")
+def watch(version: str, for_s: float) -> str:
+    """Follow the version until it has arrived or was taken back by the live evidence."""
+    from flows.rollout import watch as follow
+
+    return follow(version, for_s)
+
+
+def alive() -> None:
+    """Tag this run with its process, so that the next run's sweep can tell whether it was killed."""
+    from prefect.client.orchestration import get_client
+
+    run = runtime.flow_run.id
+    if run is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run, tags=[*runtime.flow_run.tags, driver_tag()])
+
+
+told = on_end(lambda run: str(run.parameters.get("webhook") or ""))
+
+
+@flow(
+    name="retrain",
+    retries=0,
+    persist_result=False,
+    log_prints=True,
+    on_completion=[told],
+    on_failure=[told],
+    on_crashed=[told],
+    on_cancellation=[told],
+)
+def retrain(workers: int = 2, promote_winner: bool = False, watch_s: float = 0, webhook: str = "") -> str:
+    """Bring the plan up to date; then promote the winner if asked to, and watch its rollout for `watch_s` seconds.
+
+    Args:
+        workers: Steps side by side.
+        promote_winner: Move the champion alias when every gate holds.
+        watch_s: How long to follow a new champion in the live service; 0: the service is not asked.
+        webhook: Who is told how the run ended; empty: nobody.
+    """
     from flows.compress import compress  # here, so that registering the deployment does not load the plan's plug-ins
 
+    alive()
+    print(pull())
     with tags(driver_tag()):
         compress(workers=workers)
-    if promote_winner:
-        print(promote())
-    else:
-        print("The challenger is registered; `stillroom promote` moves the champion alias to it when the gates hold.")
+    chosen = certify()
+    if not promote_winner:
+        return f"{chosen} is registered as challenger; `stillroom promote` moves the champion alias when the gates hold"
+    said = promote()
+    print(said)
+    if not watch_s:
+        return said.splitlines()[-1]
+    return watch(deploy(), watch_s)

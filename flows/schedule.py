@@ -1,7 +1,7 @@
-"""Put `retrain` on its schedule: a process work pool and one deployment on a running Prefect API.
+"""Put `retrain` on its schedule: a process work pool, one deployment and its automations on a running Prefect API.
 
-Registering again updates the same deployment: Prefect keys it by flow and name and replaces its schedules and the runs
-that they had planned. Settings count when Prefect is imported, hence the imports inside the functions.
+Registering again updates the same ones: Prefect keys a deployment by flow and name and replaces its schedules and the
+runs that they had planned. Settings count when Prefect is imported, hence the imports inside the functions.
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from rich.console import Console
 
+from flows.deployment import DRIFT, NAME, POOL, deployment, ensure_pool, on_drift, on_silence, put
 from flows.environment import quiet
 from tasks.core.errors import StillroomError
 from tasks.plan.schema import Schedule, Settings
 
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
-
-POOL = "stillroom"
-NAME = "retrain/nightly"
 DEFAULT_API = "http://127.0.0.1:4200/api"
 ANSWER_WITHIN_S = 10
 
@@ -68,47 +64,6 @@ def next_runs(schedule: Schedule, count: int = 3) -> tuple[datetime, ...]:
     return tuple(asyncio.run(CronSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(count)))
 
 
-def deployment(schedule: Schedule, checkout: Path) -> dict[str, Any]:
-    """The deployment as Prefect's API takes it: what to run, where, when, and never twice at once."""
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
-    from prefect.client.schemas.schedules import CronSchedule
-    from prefect.utilities.callables import parameter_schema
-
-    from flows.retrain import retrain
-
-    cron = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
-    not_the_workers_own = ("PREFECT_HOME", "PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_EPHEMERAL_ENABLED")
-    environment = {key: value for key, value in quiet().items() if key not in not_the_workers_own}
-    return {
-        "name": NAME.partition("/")[2],
-        "description": retrain.__doc__,
-        "tags": ["stillroom"],
-        "entrypoint": "flows/retrain.py:retrain",
-        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(checkout)}}],
-        "work_pool_name": POOL,
-        "job_variables": {"env": {**environment, "PYTHONPATH": str(checkout)}},
-        "schedules": [DeploymentScheduleCreate(schedule=cron)],
-        "parameters": {"workers": schedule.workers, "promote_winner": schedule.promote},
-        "parameter_openapi_schema": parameter_schema(retrain).model_dump(exclude_unset=True),
-        "enforce_parameter_schema": True,
-        "concurrency_limit": 1,
-        "paused": False,
-    }
-
-
-def ensure_pool(client: SyncPrefectClient) -> None:
-    """Create the process work pool unless it is there; one that a person has changed stays as it is."""
-    from prefect.client.schemas.actions import WorkPoolCreate
-    from prefect.exceptions import ObjectNotFound
-    from prefect.workers.process import ProcessWorker
-
-    try:
-        client.read_work_pool(POOL)
-    except ObjectNotFound:
-        template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
-
-
 def register(settings: Settings) -> Registered:
     """Create or update the deployment `retrain/nightly` from `settings.schedule`, and say when it runs next.
 
@@ -125,6 +80,8 @@ def register(settings: Settings) -> Registered:
         ensure_pool(client)
         flow_id = client.create_flow_from_name(NAME.partition("/")[0])
         made = client.create_deployment(flow_id=flow_id, **deployment(settings.schedule, Path.cwd()))
+        put(client, on_drift(made, enabled=settings.schedule.on_drift))
+        put(client, on_silence())
     prefect = Path(sys.executable).parent / "prefect"
     prefect = prefect.relative_to(Path.cwd()) if prefect.is_relative_to(Path.cwd()) else prefect
     worker = f"PREFECT_API_URL={url} {prefect} worker start --pool {POOL}"
@@ -139,5 +96,7 @@ def show(registered: Registered, schedule: Schedule) -> None:
     console.print(f"[bold]{registered.name}[/] is registered: {schedule.cron!r} in {schedule.timezone}, next at")
     for when in registered.next_runs:
         console.print(f"  {when:%Y-%m-%d %H:%M %Z}")
+    if schedule.on_drift:
+        console.print(f"and whenever the live service sends the event {DRIFT}.")
     console.print("It runs while a worker does; start one with")
     console.print(f"  {registered.worker_command}", soft_wrap=True, highlight=False)

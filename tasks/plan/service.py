@@ -150,3 +150,8 @@ class Schedule(Frozen):
     timezone: TimeZone = Field("UTC", description="an IANA name")
     workers: int = Field(2, ge=1, description="steps side by side")
     promote: bool = Field(False, description="promote the winner by itself when every gate holds")
+    on_drift: bool = Field(True, description="run too when the live service reports drift")
+    watch_s: float = Field(
+        3600, ge=0, description="seconds to follow a promoted winner in the live service; 0: it is not asked"
+    )
+    webhook: str = Field("", pattern=URL, description="is POSTed how each run ended; empty: nobody is")

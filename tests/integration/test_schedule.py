@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -30,6 +31,13 @@ def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
         Request(f"{api}{path}", data=data, headers={"content-type": "application/json"}), timeout=30
     ) as answer:
         return json.load(answer)
+
+
+def send(url: str, body: Any) -> None:
+    """One POST whose answer is empty."""
+    request = Request(url, data=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        assert answer.status in {200, 204}
 
 
 def wait_until(what: str, within_s: float, look: Callable[[], Any]) -> Any:
@@ -154,7 +162,7 @@ def test_the_server_plans_the_runs_of_the_registered_deployment(checkout: Checko
     assert deployment["name"] == "nightly"
     assert deployment["entrypoint"] == "flows/retrain.py:retrain"
     assert deployment["work_pool_name"] == "stillroom"
-    assert deployment["parameters"] == {"workers": 2, "promote_winner": False}
+    assert deployment["parameters"] == {"workers": 2, "promote_winner": False, "watch_s": 3600, "webhook": ""}
     assert deployment["global_concurrency_limit"]["limit"] == 1
     assert deployment["pull_steps"][0]["prefect.deployments.steps.set_working_directory"]["directory"] == str(
         checkout.root
@@ -197,4 +205,35 @@ def test_the_flow_can_be_loaded_the_way_a_worker_does(checkout: Checkout) -> Non
     env = {**environment(), **quiet(), "PREFECT_HOME": str(checkout.root / ".stillroom/prefect")}
     env["PYTHONPATH"] = str(checkout.root)
     done = subprocess.run([sys.executable, "-c", code], cwd=checkout.root, env=env, capture_output=True, text=True)
-    assert done.stdout.strip() == "retrain ['promote_winner', 'workers']", done.stderr
+    assert done.stdout.strip() == "retrain ['promote_winner', 'watch_s', 'webhook', 'workers']", done.stderr
+
+
+def test_drift_in_the_live_service_starts_a_run_and_one_only(checkout: Checkout, api: str) -> None:
+    register(checkout, api)
+    automations = {found["name"]: found for found in ask(api, "/automations/filter", {})}
+    assert len(automations) == 2, "registering again replaces them"
+    (planned,) = deployments(api)
+
+    def drifted() -> list[dict[str, Any]]:
+        return [run for run in scheduled(api, planned["id"]) if not run["auto_scheduled"]]
+
+    assert not drifted()
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "stillroom.drift",
+        "resource": {"prefect.resource.id": "stillroom.service"},
+        "payload": {"psi": 0.31},
+    }
+    send(f"{api}/events", [event])
+    (run,) = wait_until("a run", SCHEDULED_WITHIN_S, drifted)
+    assert run["parameters"]["promote_winner"] is False
+    time.sleep(3)
+    assert len(drifted()) == 1
+
+
+def test_drift_starts_nothing_where_the_schedule_says_so(checkout: Checkout, api: str) -> None:
+    checkout.edit("params/schedule.yaml", "on_drift: true", "on_drift: false")
+    register(checkout, api)
+    enabled = {found["name"]: found["enabled"] for found in ask(api, "/automations/filter", {})}
+    assert enabled == {"stillroom: retrain on drift": False, "stillroom: runs that fell silent": True}

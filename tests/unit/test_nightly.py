@@ -1,0 +1,257 @@
+"""The nightly loop's parts: what a step's end means, what is pulled, who is told, what the live service is asked."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from flows import certificate, deployment, notify, pull, rollout
+from flows.retrain import StepError, broke_down, verdict
+from tasks.core import artifact
+from tasks.core.errors import ArtifactError, GateError
+from tasks.core.results import Candidate, Chosen, PackageManifest
+from tasks.plan import load
+from tests.unit import fake_evidence
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_promotion_that_went_through() -> None:
+    assert verdict("promote", 0, "champion: student_int8\n") == "champion: student_int8"
+
+
+def test_a_refusal_is_a_judgement_and_not_tried_again() -> None:
+    with pytest.raises(GateError, match=r"accuracy_drop: 0\.05, allowed 0\.02") as refused:
+        verdict("promote", 1, "accuracy_drop: 0.05, allowed 0.02")
+    assert not broke_down(None, None, SimpleNamespace(data=refused.value, message=str(refused.value)))
+
+
+@pytest.mark.parametrize(
+    ("status", "output"),
+    [(-9, ""), (1, "Traceback (most recent call last):\n  ...\nOperationalError: database is locked")],
+)
+def test_a_breakdown_is_tried_again(status: int, output: str) -> None:
+    with pytest.raises(StepError, match="promote ended with status") as broken:
+        verdict("promote", status, output)
+    assert broke_down(None, None, SimpleNamespace(data=broken.value, message=str(broken.value)))
+
+
+def row(version: str = "7", mode: str = "rolling", share: float = 0.1) -> dict[str, Any]:
+    return {"version": version, "mode": mode, "share": share, "reason": "p95 above 100 ms"}
+
+
+def told(*answers: dict[str, Any] | None) -> Any:
+    """A keeper that gives these answers in turn, and the last one for ever; None stands for one that is away."""
+    left = list(answers)
+
+    def look() -> dict[str, Any] | None:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        if found is None:
+            raise rollout.KeeperAwayError("STILLROOM_KEEPER: no keeper answers")
+        return found
+
+    return look
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "LOOK_EVERY_S", 0.01)
+
+
+def test_it_waits_until_the_version_is_served() -> None:
+    assert "to 10% of the users" in rollout.until_served("7", 5, told(row("6"), None, row("7")))
+
+
+def test_a_version_that_nobody_takes_is_an_error_that_names_what_is_served() -> None:
+    with pytest.raises(rollout.NotServedError, match=r"version 7 was not served within .* serves version 6"):
+        rollout.until_served("7", 0.05, told(row("6")))
+
+
+def test_a_keeper_that_is_away_is_another_error() -> None:
+    with pytest.raises(rollout.KeeperAwayError):
+        rollout.until_served("7", 0.05, told(None))
+
+
+def test_no_keeper_at_the_address_is_said_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(rollout.KEEPER, "http://127.0.0.1:9")
+    with pytest.raises(rollout.KeeperAwayError, match=r"STILLROOM_KEEPER: .*127\.0\.0\.1:9/state"):
+        rollout.row()
+
+
+def test_watching_ends_when_it_has_arrived() -> None:
+    end = rollout.watch("7", 5, told(row(), row(share=0.5), row(mode="settled", share=0.9)))
+    assert end == "version 7 has arrived: 90% of the users"
+
+
+def test_watching_outlives_a_keeper_that_is_away() -> None:
+    assert "has arrived" in rollout.watch("7", 5, told(row(), None, None, row(mode="settled", share=1.0)))
+
+
+def test_a_rollback_fails_the_run_with_the_keepers_reason() -> None:
+    with pytest.raises(rollout.RolledBackError, match=r"version 7 was rolled back .* p95 above 100 ms"):
+        rollout.watch("7", 5, told(row(), row(mode="rolled_back", share=0.0)))
+
+
+def test_a_version_that_is_replaced_meanwhile_is_no_failure() -> None:
+    assert "replaced by version 8" in rollout.watch("7", 5, told(row(), row("8")))
+
+
+def test_a_watch_that_ends_early_says_where_it_stood() -> None:
+    assert "still on its way, at 50% (held)" in rollout.watch("7", 0.05, told(row(mode="held", share=0.5)))
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
+    """An address, the bodies that it got, and the statuses that it gives, the last one for ever."""
+    got: list[dict[str, Any]] = []
+    statuses = [200]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the test's output."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", got, statuses
+    server.shutdown()
+    server.server_close()
+
+
+def end(name: str, message: str) -> Any:
+    return SimpleNamespace(name=name, message=message)
+
+
+def test_the_webhook_is_told_how_the_run_ended(webhook: tuple[str, list[dict[str, Any]], list[int]]) -> None:
+    url, got, _ = webhook
+    hook = notify.on_end(lambda run: run.parameters["webhook"])
+    run: Any = SimpleNamespace(id=uuid4(), name="wise-owl", parameters={"webhook": url})
+    flow: Any = SimpleNamespace(name="retrain")
+    hook(flow, run, end("Failed", "accuracy_drop: found 0.05, allowed <= 0.02"))
+    (body,) = got
+    assert body["text"] == "retrain wise-owl: Failed\naccuracy_drop: found 0.05, allowed <= 0.02"
+    assert (body["flow"], body["run"], body["outcome"]) == ("retrain", "wise-owl", "Failed")
+
+
+def test_nobody_is_told_without_an_address(webhook: tuple[str, list[dict[str, Any]], list[int]]) -> None:
+    _, got, _ = webhook
+    run: Any = SimpleNamespace(id=uuid4(), name="wise-owl", parameters={})
+    notify.on_end(lambda run: str(run.parameters.get("webhook") or ""))(SimpleNamespace(name="f"), run, end("x", ""))  # type: ignore[arg-type]
+    assert got == []
+
+
+def test_a_webhook_that_stumbles_is_asked_again(webhook: tuple[str, list[dict[str, Any]], list[int]]) -> None:
+    url, got, statuses = webhook
+    statuses[:] = [503, 200]
+    assert notify.post(url, {"text": "x"})
+    assert len(got) == 2
+
+
+def test_a_webhook_that_is_away_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert not notify.post("http://127.0.0.1:9/", {"text": "x"})
+    assert "attempt 3 of 3" in caplog.text
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with DVC, and a source and a remote beside it."""
+    root = tmp_path / "checkout"
+    (root / "data").mkdir(parents=True)
+    monkeypatch.chdir(root)
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "remote", "add", "-d", "r", "../remote"]):
+        subprocess.run(command, check=True, capture_output=True)
+    return root
+
+
+def test_nothing_tracked_is_nothing_to_pull(repository: Path) -> None:
+    assert pull.pull() == "nothing to pull: no pointer of DVC under data/"
+
+
+def test_an_import_is_brought_up_to_its_source(repository: Path) -> None:
+    source = repository.parent / "source.csv"
+    source.write_text("old")
+    subprocess.run(["dvc", "import-url", "-q", str(source), "data/raw.csv"], check=True)
+    source.write_text("new")
+    assert pull.pull() == "updated 1 imports, fetched 0 of 0 other pointers"
+    assert (repository / "data/raw.csv").read_text() == "new"
+
+
+def test_what_is_missing_here_is_fetched_from_the_remote(repository: Path) -> None:
+    raw = repository / "data/raw.csv"
+    raw.write_text("rows")
+    subprocess.run(["dvc", "add", "-q", "data/raw.csv"], check=True)
+    assert pull.pull().endswith("fetched 0 of 1 other pointers"), "it is here"
+    subprocess.run(["dvc", "push", "-q"], check=True)
+    raw.unlink()
+    subprocess.run(["rm", "-r", ".dvc/cache"], check=True)
+    assert pull.pull().endswith("fetched 1 of 1 other pointers")
+    assert raw.read_text() == "rows"
+
+
+def test_data_that_nobody_has_is_one_error(repository: Path) -> None:
+    raw = repository / "data/raw.csv"
+    raw.write_text("rows")
+    subprocess.run(["dvc", "add", "-q", "data/raw.csv"], check=True)
+    raw.unlink()
+    subprocess.run(["rm", "-r", ".dvc/cache"], check=True)
+    with pytest.raises(pull.PullError, match="data/: "):
+        pull.pull()
+
+
+def test_prefect_yaml_says_what_the_files_under_params_say() -> None:
+    (ours,) = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    schedule = load(ROOT / "params").schedule
+    wanted = deployment.deployment(schedule, ROOT)
+    assert ours["parameters"] == wanted["parameters"]
+    assert (ours["entrypoint"], ours["name"], ours["tags"]) == (wanted["entrypoint"], wanted["name"], wanted["tags"])
+    (when,) = ours["schedules"]
+    assert (when["cron"], when["timezone"]) == (schedule.cron, schedule.timezone)
+    assert ours["concurrency_limit"] == {
+        "limit": wanted["concurrency_limit"],
+        "collision_strategy": wanted["concurrency_options"].collision_strategy.value,
+    }
+    assert ours["work_pool"]["name"] == deployment.POOL
+    (trigger,) = ours["triggers"]
+    automation = deployment.on_drift(uuid4(), enabled=True)
+    assert trigger["name"] == automation.name
+    assert set(trigger["expect"]) == {deployment.DRIFT}
+
+
+def test_the_certificate_says_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake_evidence.plant()
+    candidates = {"student": Candidate(values={}, gaps={})}
+    chosen = Chosen(
+        variant="student", reference="baseline", prefer="size_mb", front=("student",), candidates=candidates
+    )
+    artifact.write_json(artifact.CHOSEN, chosen)
+    manifest = PackageManifest(control="baseline", treatment="student", files={})
+    artifact.write_json(artifact.PACKAGE / "manifest.json", manifest)
+    name, text = certificate.certificate()
+    assert name == "student"
+    assert "## student against baseline" in text and "Any 9000" in text
+    assert "| onnxruntime, 1, 4 | 0.500 [0.475, 0.525] | faster | 0.70 ms |" in text
+
+
+def test_a_package_of_another_variant_gets_no_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake_evidence.plant()
+    chosen = Chosen(variant="student", reference="baseline", prefer="size_mb", front=(), candidates={})
+    artifact.write_json(artifact.CHOSEN, chosen)
+    manifest = PackageManifest(control="baseline", treatment="student_int8", files={})
+    artifact.write_json(artifact.PACKAGE / "manifest.json", manifest)
+    with pytest.raises(ArtifactError, match=r"holds 'student_int8', but .* says 'student'"):
+        certificate.certificate()

@@ -20,6 +20,7 @@ from tasks.evidence.fairness import fairness
 Array = np.ndarray[Any, Any]
 RISK = 0.05
 NOTHING = Interval(value=0.0, low=0.0, high=0.0)
+FEW = 10  # names in a sentence
 
 
 def paired_drop(before: Array, after: Array, tests: int = 1) -> Interval:
@@ -107,18 +108,25 @@ def collapse(found: Harm) -> str:
     if found.constant:
         return "every row gets the same answer"
     if found.never_predicted:
-        return f"never answers {', '.join(found.never_predicted)}, which the reference finds"
+        return f"never answers {_listed(found.never_predicted)}, which the reference finds"
     return ""
 
 
-def sentences(found: Harm) -> tuple[str, ...]:
-    """What a person should know of it, the alarms first."""
-    told = [f"Collapse: {collapse(found)}."] if collapse(found) else []
+def alarms(found: Harm) -> tuple[str, ...]:
+    """What must be known before anything else: a collapse, then who was hurt; nothing where no interval says so."""
+    collapsed = collapse(found)
+    told = [f"Collapse: {collapsed}."] if collapsed else []
     for kind, names, drops in (
         ("class", found.hurt_classes, found.recall_drop),
         ("group", found.hurt_groups, found.group_drop),
     ):
         told += [f"Hurt: {kind} {name} lost {_points(drops[name])}." for name in names]
+    return tuple(told)
+
+
+def sentences(found: Harm) -> tuple[str, ...]:
+    """What a person should know of it, the alarms first."""
+    told = list(alarms(found))
     if not told:
         told.append("No class or group can be told to have lost: every interval reaches 0.")
     if found.fairness and found.reference_fairness:
@@ -135,6 +143,11 @@ def sentences(found: Harm) -> tuple[str, ...]:
         f" calibration error {found.calibration_change:+.4f}."
     )
     return tuple(told)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """All of a few names; of many the first, and how many more."""
+    return ", ".join(names) if len(names) <= FEW else f"{', '.join(names[:FEW])} and {len(names) - FEW} more"
 
 
 def _points(drop: Interval) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.core.findings import Interval
-from tasks.core.results import Evaluation, Quality
+from tasks.core.findings import Harm, Interval
+from tasks.core.results import Evaluation
+from tasks.evidence.harm import collapse
 
 NEVER_MORE = 20  # classes listed
 
@@ -56,14 +58,44 @@ def size(mine: int, reference: int) -> Claim:
     return Claim(times(reference / mine), "smaller", basis)
 
 
-def accuracy(mine: Quality, reference: Quality) -> Claim:
-    """What it costs on the rows of one split, in points and in rows."""
-    drop = reference.accuracy - mine.accuracy
-    rows = round(abs(drop) * mine.rows)
-    basis = f"{reference.accuracy:.2%} to {mine.accuracy:.2%}: {rows} of {mine.rows} test rows"
+def accuracy(mine: Evaluation, reference: Evaluation) -> Claim:
+    """What it costs on test, in points and in rows, with the paired interval."""
+    before, after, sure = reference.test.accuracy, mine.test.accuracy, mine.harm.accuracy_drop
+    drop = before - after
+    rows = round(abs(drop) * mine.test.rows)
+    basis = f"{before:.2%} to {after:.2%}: {rows} of {mine.test.rows} test rows; 95 % sure of at most"
+    basis += f" {max(0.0, 100 * sure.high):.2f} points lost"
     if rows == 0:
         return Claim("0 points", "no accuracy lost on test", basis)
     return Claim(f"{abs(100 * drop):.2f} points", "lost on test" if drop > 0 else "gained on test", basis)
+
+
+def worst_class(harm: Harm) -> Claim:
+    """Whose recall fell most on test; with an interval that holds together with those of all other classes."""
+    lost = {name: drop for name, drop in harm.recall_drop.items() if drop.value > 0}
+    if not lost:
+        return Claim("0 points", "lost by the worst class", "no class lost recall on test")
+    name, drop = max(lost.items(), key=lambda each: each[1].value)
+    basis = f"class {name}; 95 % sure of at most {100 * drop.high:.2f} points, over all classes together"
+    return Claim(f"{100 * drop.value:.2f} points", "lost by the worst class", basis)
+
+
+def headline(name: str, reference: str, claims: Sequence[Claim], harm: Harm) -> str:
+    """The verdict in one line. Whoever chose what: a collapsed variant does not win, and harm is not left unsaid."""
+    if name == reference:
+        return f"{reference} stays: nothing within the budget is better"
+    if collapsed := collapse(harm):
+        return f"Do not ship {name}: {collapsed}"
+    told = ", ".join(c.meaning if c.meaning.startswith("no ") else f"{c.figure} {c.meaning}" for c in claims)
+    hurt = [f"{kind} {each}" for kind, names in _hurt(harm) for each in names]
+    if not hurt:
+        return f"{name} wins: {told}"
+    more = f" and {len(hurt) - 3} more" if len(hurt) > 3 else ""
+    return f"{name} hurts {', '.join(hurt[:3])}{more}: {told}"
+
+
+def _hurt(harm: Harm) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("class", harm.hurt_classes), ("group", harm.hurt_groups)
 
 
 def class_changes(mine: Evaluation, reference: Evaluation) -> list[ClassChange]:

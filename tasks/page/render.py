@@ -1,91 +1,147 @@
-"""Fills the template. One self-contained page: style, script and plotting library are in it, and it loads nothing."""
+"""Fills the templates. One self-contained page: style, script and plotting library are in it, and it loads nothing."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
 from tasks.core import artifact
+from tasks.core.errors import ArtifactError
 from tasks.core.results import Summary
-from tasks.evidence import charts, verdict
-from tasks.evidence.checklist import Seen, checklist
-from tasks.evidence.harm import sentences
+from tasks.evidence import gates, verdict
+from tasks.evidence.harm import alarms, collapse, sentences
 from tasks.evidence.waterfall import Waterfalls
 from tasks.intake.validation import Validation
+from tasks.page import again, harm, travel, worth
+from tasks.page.cautions import cautions
+from tasks.page.chart import signed
+from tasks.page.charts import drawn
+from tasks.page.charts.axes import axes
+from tasks.page.checklist import Seen, checklist
 from tasks.page.gathered import Evidence
 from tasks.plan.schema import Settings
 
 FOLDER = Path(__file__).parent
-ALARMS = ("Collapse", "Hurt")
+SECTIONS = {  # a file of sections/: its heading, and what the list of contents says
+    "variants": ("Every variant", "Variants"),
+    "trade": ("What is traded for what", "Trade-offs"),
+    "steps": ("What each step did", "Steps"),
+    "harm": ("Who gained, who lost", "Harm"),
+    "travel": ("Will it travel", "Portability"),
+    "sensitivity": ("Which layers are sensitive", "Layers"),
+    "certificate": ("Speed-up certificate", "Speed"),
+    "worth": ("What it is worth", "Worth"),
+    "gates": ("Would it be promoted?", "Gates"),
+    "checklist": ("Checklist of a careful compression", "Checklist"),
+    "rows": ("Every row in full", "Rows"),
+    "data": ("The data", "Data"),
+    "again": ("Reproduce it", "Reproduce"),
+}
 
 
 def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls: Waterfalls) -> str:
     """The HTML page."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    mine, reference = evidence.reports[summary.chosen], evidence.reports[summary.reference]
-    harm = sentences(mine.harm)
-    claims = (
-        verdict.size(mine.size_bytes, reference.size_bytes),
-        verdict.speed(evidence.timings[summary.chosen].ratio),
-        verdict.accuracy(mine.test, reference.test),
+    offered, contents = axes(evidence), dict(SECTIONS)
+    if not waterfalls.leaves:
+        del contents["steps"]
+    if summary.reference not in evidence.chosen.worth:
+        del contents["worth"]
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    axes = charts.metrics(summary, evidence.reports, evidence.timings, evidence.chosen)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["plain"] = plain
-    return environment.from_string(_text("report.html.j2")).render(
+    environment.filters |= {"plain": plain, "signed": signed}
+    return environment.get_template("report.html.j2").render(
         e=evidence,
         summary=summary,
-        claims=claims,
-        changes=verdict.class_changes(mine, reference),
-        harm=harm,
-        alarms=[told for told in harm if told.startswith(ALARMS)],
-        drops=mine.harm.recall_drop,
-        drops_by_group=mine.harm.group_drop,
+        contents=contents,
         waterfalls=waterfalls,
-        axes=list(axes),
-        axes_json=Markup(json.dumps(axes).replace("</", "<\\/")),
-        charts={name: Markup(text) for name, text in drawn(evidence, summary, waterfalls, axes).items()},
-        checks=checklist(seen(settings, evidence, summary)),
+        axes=list(offered),
+        axes_json=Markup(json.dumps(offered).replace("</", "<\\/")),
+        charts=drawn(evidence, waterfalls, offered),
+        checks=checklist(seen(settings, evidence)),
+        gates=promotable(settings, evidence),
+        plan=again.plan_text(settings.plan),
         validation=artifact.read_json(artifact.DATA / "validation.json", Validation),
         style=Markup(_text("style.css")),
-        script=Markup(_text("charts.js")),
-        plotly=Markup(get_plotlyjs()),
+        script=Markup(_text("page.js")),
+        plotly=library(),
+        **judged(evidence),
+        **reckoned(evidence),
     )
 
 
-def drawn(evidence: Evidence, summary: Summary, waterfalls: Waterfalls, axes: dict[str, list[float]]) -> dict[str, str]:
-    """Every chart that there is something to draw for, as JSON, by its place in the page."""
-    figures = {"scatter": charts.scatter(summary, axes), "latencies": charts.latencies(evidence.timings)}
-    if waterfalls.leaves:
-        figures |= {f"waterfall-{part}": charts.waterfall(waterfalls, part) for part in ("accuracy", "size", "latency")}
-    if len(evidence.plan.bench.batch) > 1:
-        figures["throughput"] = charts.throughput(evidence.bench)
-    if len(evidence.reports) > 1:
-        figures["class-changes"] = charts.classes(evidence.reports, summary.reference)
-    sensitivity = charts.sensitivity({name: card.facts for name, card in evidence.cards.items()})
-    if sensitivity is not None:
-        figures["sensitivity"] = sensitivity
-    return {name: charts.to_json(figure) for name, figure in figures.items()}
+def judged(evidence: Evidence) -> dict[str, Any]:
+    """The verdict, and who was hurt."""
+    chosen, reference = evidence.chosen.variant, evidence.chosen.reference
+    mine, theirs = evidence.reports[chosen], evidence.reports[reference]
+    size, speed = verdict.size(mine.size_bytes, theirs.size_bytes), verdict.speed(evidence.timings[chosen].ratio)
+    return {
+        "headline": verdict.headline(chosen, reference, (size, speed), mine.harm),
+        "claims": (size, speed, verdict.accuracy(mine, theirs), verdict.worst_class(mine.harm)),
+        "alarms": alarms(mine.harm) if chosen != reference else (),
+        "cautions": cautions(evidence),
+        "missed": sum(bool(c.gaps) for name, c in evidence.chosen.candidates.items() if name != reference),
+        "harm": sentences(mine.harm),
+        "harms": harm.table(evidence),
+        "groups": bool(mine.harm.group_drop),
+        "changes": verdict.class_changes(mine, theirs),
+        "drops": mine.harm.recall_drop,
+        "collapsed": {name: collapse(report.harm) for name, report in evidence.reports.items()},
+    }
 
 
-def seen(settings: Settings, evidence: Evidence, summary: Summary) -> Seen:
+def reckoned(evidence: Evidence) -> dict[str, Any]:
+    """Portability and worth."""
+    known = evidence.chosen.worth.get(evidence.chosen.reference)
+    return {
+        "travel": travel.table(evidence),
+        "worth": worth.table(evidence),
+        "assumed": worth.assumptions(evidence.plan.choose.worth, known.joules_from if known else "estimate"),
+    }
+
+
+def promotable(settings: Settings, evidence: Evidence) -> tuple[gates.Gate, ...] | str:
+    """The gates of promotion.yaml for the chosen variant, or why they cannot be judged."""
+    name, reference = evidence.chosen.variant, evidence.chosen.reference
+    found = gates.figures(evidence.reports[name], evidence.reports[reference], evidence.timings[name])
+    try:
+        return gates.check(found, settings.promotion.at_most.items(), settings.promotion.at_least.items())
+    except ArtifactError as e:
+        return str(e)
+
+
+def seen(settings: Settings, evidence: Evidence) -> Seen:
     """What the checklist is filled in from."""
     return Seen(
-        reference=summary.reference,
-        chosen=summary.chosen,
+        reference=evidence.chosen.reference,
+        chosen=evidence.chosen.variant,
         cards=evidence.cards,
         reports=evidence.reports,
         timings=evidence.timings,
         bench=evidence.bench,
         accuracy_drop=settings.plan.choose.at_most.get("accuracy_drop"),
-        treatment_share=settings.rollout.treatment_share,
+        rollout=settings.rollout,
         cron=settings.schedule.cron,
     )
+
+
+def library() -> str:
+    """Plotly, gzip in base64: 2 MB in place of 5; the page unpacks it."""
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def plain(value: JsonValue) -> str:

@@ -74,13 +74,9 @@ def parent_note(
 
 def headline(chosen: Row, reference: Row) -> str:
     """The verdict in one line, claiming what the intervals support."""
-    if chosen is reference or chosen.name == reference.name:
-        return f"{reference.name} stays: nothing within the budget is better"
-    size = verdict.size(chosen.evaluation.size_bytes, reference.evaluation.size_bytes)
-    speed = verdict.speed(chosen.timing.ratio)
-    accuracy = verdict.accuracy(chosen.evaluation.test, reference.evaluation.test)
-    told = [c.meaning if c.meaning.startswith("no ") else f"{c.figure} {c.meaning}" for c in (size, speed, accuracy)]
-    return f"{chosen.name} wins: {', '.join(told)}"
+    mine, theirs = chosen.evaluation, reference.evaluation
+    size, speed = verdict.size(mine.size_bytes, theirs.size_bytes), verdict.speed(chosen.timing.ratio)
+    return verdict.headline(chosen.name, reference.name, (size, speed, verdict.accuracy(mine, theirs)), mine.harm)
 
 
 def gates_told(gates: Sequence[Gate] | str) -> str:

@@ -16,7 +16,8 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.findings import Interval
 from tasks.core.results import Evaluation, Summary
-from tasks.evidence import charts, verdict
+from tasks.evidence import verdict
+from tasks.page.charts.sensitivity import sensitivity
 from tasks.page.gathered import in_tree_order
 from tests.unit import fake_evidence, fake_project
 
@@ -157,11 +158,11 @@ def test_waterfall_adds_up_to_the_leaf() -> None:
 
 def test_sensitivity_is_drawn_where_a_row_measured_it_and_said_to_be_missing_elsewhere() -> None:
     ranking = [{"layer": "a", "answers_changed": 0.01}, {"layer": "b", "answers_changed": 0.2}]
-    figure = charts.sensitivity({"mixed": {"sensitivity": ranking}, "plain": {}})
-    assert figure is not None
-    (heat,) = json.loads(charts.to_json(figure))["data"]
+    chart = sensitivity({"mixed": {"sensitivity": ranking}, "plain": {}})
+    assert chart is not None
+    (heat,) = json.loads(chart.figure)["data"]
     assert (heat["x"], heat["y"], heat["z"]) == (["b", "a"], ["mixed"], [[20.0, 1.0]])
-    assert charts.sensitivity({"plain": {}}) is None
+    assert sensitivity({"plain": {}}) is None
     assert "Not measured: no row quantizes with <code>keep_float</code>" in reported()
 
 

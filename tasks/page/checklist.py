@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 from tasks.core.contract import Card
 from tasks.core.results import Bench, Evaluation, Timing
+from tasks.deploy.alerts import Limits, alerts, read_alerts
+from tasks.deploy.dashboard import dashboard, read_dashboard
+from tasks.plan.schema import Rollout
 
 State = Literal["done", "open"]
 PRUNES = ("prune", "subnet", "slim")
@@ -31,7 +34,7 @@ class Seen(NamedTuple):
     timings: Mapping[str, Timing]
     bench: Bench
     accuracy_drop: float | None  # the budget's bound, if it has one
-    treatment_share: float
+    rollout: Rollout
     cron: str
 
 
@@ -46,22 +49,26 @@ def checklist(seen: Seen) -> tuple[Item, ...]:
         _tried("Distillation considered", seen, [n for n, c in seen.cards.items() if c.technique == "distill"]),
         _format(seen),
         _hardware(seen),
-        Item("Monitoring set up", "open", "rollout.yaml has no alarms yet; the service's /metrics can be scraped"),
-        _split(seen),
-        Item("Iterated", "done", f"schedule.yaml runs it all again at `{seen.cron}`; only what changed is computed"),
+        _monitoring(seen.rollout),
+        _split(seen.rollout),
+        Item("Iterated", "done", f"schedule.yaml runs it all again at {seen.cron}; only what changed is computed"),
     )
 
 
 def _baseline(seen: Seen) -> Item:
     rows, timing = seen.reports[seen.reference].test.rows, seen.timings[seen.reference]
-    return Item("Baseline measured", "done", f"{seen.reference}: {rows} test rows, {timing.calls} timed calls")
+    return Item("Baseline measured", "done", f"{seen.reference}: {rows} test rows, {timing.calls:,} timed calls")
 
 
 def _tried(title: str, seen: Seen, rows: list[str]) -> Item:
     if not rows:
         return Item(title, "open", "no row of the plan does it")
-    told = ", ".join(f"{n} ({100 * seen.reports[n].harm.accuracy_drop.value:+.2f} points lost)" for n in rows[:3])
+    told = ", ".join(f"{n} ({_points(seen.reports[n].harm.accuracy_drop.value)})" for n in rows[:3])
     return Item(title, "done", told + (f" and {len(rows) - 3} more" if len(rows) > 3 else ""))
+
+
+def _points(drop: float) -> str:
+    return f"{abs(100 * drop):.2f} points {'gained' if drop < 0 else 'lost'}"
 
 
 def _half(card: Card) -> bool:
@@ -109,7 +116,30 @@ def _hardware(seen: Seen) -> Item:
     return Item("Target hardware", "done", f"{told} Verdict there: {verdict}")
 
 
-def _split(seen: Seen) -> Item:
-    share = seen.treatment_share
-    state: State = "done" if 0 < share < 1 else "open"
-    return Item("A/B test planned", state, f"rollout.yaml gives {share:.0%} of users the compressed model")
+def _monitoring(rollout: Rollout) -> Item:
+    judge = rollout.judge
+    rules = [rule for group in read_alerts(alerts(_limits(rollout))).groups for rule in group.rules]
+    panels = len(read_dashboard(dashboard()).panels)
+    told = (
+        f"the package holds {len(rules)} Prometheus alerts and a Grafana dashboard of {panels} panels, with"
+        f" the limits of rollout.yaml: p95 {judge.p95_ms:g} ms, errors {judge.error_rate:.2%}, {judge.disagreement:.0%}"
+        " more disagreement than on val; inputs are watched for drift"
+    )
+    told += "" if rollout.notify.webhook else "; notify.webhook is empty: decisions are told to nobody but Prometheus"
+    return Item("Monitoring set up", "done", told)
+
+
+def _limits(rollout: Rollout) -> Limits:
+    judge = rollout.judge
+    return Limits(p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement)
+
+
+def _split(rollout: Rollout) -> Item:
+    title, share, judge = "A/B test planned", rollout.treatment_share, rollout.judge
+    if not 0 < share < 1:
+        return Item(title, "open", f"rollout.yaml gives {share:.0%} of users the compressed model: nothing to compare")
+    told = f"rollout.yaml gives {share:.0%} of users the compressed model"
+    if rollout.stages:
+        steps = ", ".join(f"{stage:.0%}" for stage in rollout.stages)
+        told += f", by evidence in stages of {steps}, each after {judge.min_rows} rows and {judge.hold_s:g} s"
+    return Item(title, "done", f"{told}; harm takes it back (wrongly with a chance of {judge.alpha:.1%} at most)")

@@ -112,7 +112,7 @@
     draw();
   }
 
-  unpack().then(() => { draw(); listen(); }).catch((fault) => {
+  unpack().then(() => { draw(); listen(); dispatchEvent(new Event("drawn")); }).catch((fault) => {
     byId("no-charts").hidden = false;
     console.error(fault);
   });

@@ -151,9 +151,13 @@ def test_charts_take_the_pages_colours_and_no_others_of_ours() -> None:
 
 
 def test_waterfall_adds_up_to_the_leaf() -> None:
-    (trace,) = figures(reported())["waterfall-accuracy"]["data"]
-    assert trace["x"] == ["baseline", "student", "student_int8", "in all"]
-    assert sum(trace["y"][:-1]) == pytest.approx(trace["y"][-1]) == pytest.approx(89.0)
+    bars, told = figures(reported())["waterfall-accuracy"]["data"]
+    assert bars["x"] == told["x"] == ["baseline", "student", "student_int8", "in all"]
+    assert sum(bars["y"][:-1]) == pytest.approx(bars["y"][-1]) == pytest.approx(89.0)
+    ends = [base + change for base, change in zip(bars["base"], bars["y"], strict=True)]
+    assert ends == pytest.approx([94.0, 93.0, 89.0, 89.0])
+    assert bars["error_y"]["array"] == pytest.approx([1.0, 1.0, 1.0, 0.0])  # planted: 1 point to either side
+    assert told["text"] == ["94", "-1", "-4", "89"]
 
 
 def test_sensitivity_is_drawn_where_a_row_measured_it_and_said_to_be_missing_elsewhere() -> None:

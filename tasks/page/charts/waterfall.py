@@ -99,7 +99,7 @@ def _room(levels: list[Level], part: Part) -> list[float]:
 
 
 def _rows(leaf: Waterfall, levels: list[Level], part: Part) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for k, (step, level) in enumerate(zip(leaf.steps, levels, strict=True)):
         interval = f"{level.value - level.below:.4g} to {level.value + level.above:.4g}" if part != "size" else "exact"
         change = f"{level.value - levels[k - 1].value:+.4g}" if k else "–"

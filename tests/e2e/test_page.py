@@ -32,7 +32,8 @@ parent.postMessage(JSON.stringify({
 }), "*");
 });
 </script>"""
-FRAME = """<pre id="told"></pre><iframe src="report.html" style="width: WIDTHpx; height: 800px; border: 0"></iframe><script>
+FRAME = """<pre id="told"></pre><iframe src="report.html" style="width: WIDTHpx; height: 800px; border: 0"></iframe>
+<script>
 addEventListener("message", (event) => { document.getElementById("told").textContent = event.data; });
 </script>"""  # a window of Chromium is not narrower than 500 px, a frame is
 

@@ -1,34 +1,97 @@
-"""From a body to its answer, by one snapshot: decode, route, infer, count. Runs in a thread."""
+"""A request on its way from a body to an answer, by one snapshot: decode, route, infer, count.
+
+Two steps, so that the caller may take a cheap one where it stands and an expensive one in a thread. The forms of a body
+and of its answer (JSON, raw rows, the Open Inference Protocol) differ in `Form` alone; all else is the same for each.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from serving import inputs
+import numpy as np
+
+from serving import metrics
+from serving.ask import Headers
+from serving.inputs import Asked
 from serving.live import Live
 from serving.package import Role
-from serving.refusal import Refused
 from serving.shadow import Shadow
 
+Array = np.ndarray[Any, Any]
 
-def answer(live: Live, shadow: Shadow, body: bytes, forced: Role | None, start: float) -> tuple[Role, bytes]:
-    """The role that answers, and its JSON. `start` is on the clock of `time.perf_counter`.
 
-    Counted here: an answer that comes too late for its client counts too.
-    """
-    role = forced
-    package = live.package
-    try:
-        asked = inputs.read(body, package.preprocess, rows_max=package.rollout.limits.rows, tokens=live.engine.tokens)
-        role = forced or live.role(asked.user_id)
-        shares = live.engine.infer(role, asked.inputs)
-        content = live.engine.json(role, shares)
-    except Refused:
-        raise
-    except Exception:
-        live.counts.failed(role)
-        raise
-    live.counts.answered(role, time.perf_counter() - start, shares)
-    if role == "treatment":
-        shadow.offer(live, asked.inputs, shares)
-    return role, content
+@dataclass(frozen=True)
+class Answered:
+    """N rows: who answered, the probabilities (N, C), and the class of each row."""
+
+    live: Live
+    role: Role
+    shares: Array
+    classes: list[int]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the client gets, and headers beyond those that every answer has."""
+
+    content: bytes
+    media_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Form(Protocol):
+    """How rows are written in a body, and an answer in a reply."""
+
+    def read(self, live: Live, headers: Headers, body: bytes) -> Asked:
+        """The rows; Refused names what is wrong with the body and what is allowed."""
+
+    def write(self, asked: Asked, answered: Answered) -> Reply:
+        """The answer to them."""
+
+
+@dataclass
+class Case:
+    """One request. `role` is set once it is known; `late` once nobody waits for the answer any more."""
+
+    live: Live
+    form: Form
+    headers: Headers
+    body: bytes
+    forced: Role | None
+    start: float  # of `time.perf_counter`, when the whole body was there
+    role: Role | None = None
+    asked: Asked | None = None
+    late: bool = False
+
+
+def prepare(case: Case) -> tuple[Role, Asked]:
+    """Who answers, and the decoded body; Refused when the request is at fault."""
+    case.asked = case.form.read(case.live, case.headers, case.body)
+    case.role = case.forced or case.live.role(case.asked.user_id)
+    return case.role, case.asked
+
+
+def finish(case: Case, shadow: Shadow) -> Reply:
+    """Infer, count, and write the answer. One that comes too late for its client has been counted as an error."""
+    asked, role, live = case.asked, case.role, case.live
+    assert asked is not None and role is not None, "prepare comes first"
+    shares = live.engine.infer(role, asked.inputs)
+    classes: list[int] = shares.argmax(axis=-1).tolist()
+    reply = case.form.write(asked, Answered(live, role, shares, classes))
+    if not case.late:
+        seconds = time.perf_counter() - case.start
+        live.counts.answered(role, seconds, shares, classes)
+        of = metrics.of(role)
+        of.duration.observe(seconds)
+        of.ok.inc()
+        if role == "treatment":
+            shadow.offer(live, asked.inputs, shares)
+    return reply
+
+
+def whole(case: Case, shadow: Shadow) -> Reply:
+    """Both steps."""
+    prepare(case)
+    return finish(case, shadow)

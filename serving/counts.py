@@ -24,17 +24,17 @@ class _Variant:
         self.sums: Counter[str] = Counter()
         self.seconds = 0.0
         self.latency = [0] * LATENCY_BINS
-        self.predicted = np.zeros(classes, np.int64)
-        self.confidence = np.zeros(CONFIDENCE_BINS, np.int64)
+        self.predicted = [0] * classes
+        self.confidence = [0] * CONFIDENCE_BINS
 
     def tally(self, labels: Sequence[str]) -> VariantTally:
-        predicted = {label: int(n) for label, n in zip(labels, self.predicted, strict=True) if n}
+        predicted = {label: n for label, n in zip(labels, self.predicted, strict=True) if n}
         return VariantTally(
             **self.sums,
             latency=tuple(self.latency),
             latency_sum_s=self.seconds,
             predicted=predicted,
-            confidence=tuple(self.confidence.tolist()),
+            confidence=tuple(self.confidence),
         )
 
 
@@ -51,19 +51,19 @@ class Counts:
         self._flips: Counter[str] = Counter()
         self._inputs: dict[str, Array] = {}
 
-    def answered(self, role: Role, seconds: float, shares: Array) -> None:
-        """A request answered in `seconds` with probabilities (N, C)."""
-        predicted = np.bincount(shares.argmax(axis=-1), minlength=len(self._labels))
-        bins = np.minimum((shares.max(axis=-1) * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-        confidence = np.bincount(bins, minlength=CONFIDENCE_BINS)
+    def answered(self, role: Role, seconds: float, shares: Array, classes: Sequence[int] | None = None) -> None:
+        """A request answered in `seconds` with probabilities (N, C); `classes` (N,) where they are known already."""
+        most = shares.argmax(axis=-1).tolist() if classes is None else classes
+        sure = shares.max(axis=-1).tolist()
         with self._lock:
             into = self._variants[role]
             into.sums["requests"] += 1
             into.sums["rows"] += len(shares)
             into.seconds += seconds
             into.latency[bisect_left(SECONDS, seconds)] += 1
-            into.predicted += predicted
-            into.confidence += confidence
+            for label, share in zip(most, sure, strict=True):
+                into.predicted[label] += 1
+                into.confidence[min(int(share * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)] += 1
 
     def failed(self, role: Role | None) -> None:
         """A 5xx, of the variant where it is known."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import orjson
 
 from serving import metrics
 from serving.inputs import Inputs
+from serving.pace import Pace
 from serving.package import ROLES, Package, PackageError, Role
 from serving.text import Tokens
 
@@ -50,20 +50,18 @@ class Engine:
                 " this service feeds exactly one"
             )
         self._models = {role: load(package, role) for role in ROLES}
+        self.pace = Pace()
 
     def infer(self, role: Role, inputs: Inputs) -> Array:
         """The probabilities (N, C) that the model that plays `role` gives to N rows."""
         start = time.perf_counter()
         logits = self._models[role].logits(inputs)
-        metrics.INFERENCE.labels(role).observe(time.perf_counter() - start)
-        metrics.ROWS.labels(role).inc(len(logits))
+        seconds = time.perf_counter() - start
+        self.pace.measured(role, len(logits), seconds)
+        of = metrics.of(role)
+        of.inference.observe(seconds)
+        of.rows.inc(len(logits))
         return probabilities(logits)
-
-    def json(self, role: Role, shares: Array) -> bytes:
-        """The JSON answer with probabilities (N, C)."""
-        labels = [self.package.labels[i] for i in shares.argmax(axis=-1)]
-        answer = {"variant": role, "model": self.package.name(role), "labels": labels, "probabilities": shares}
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def load(package: Package, role: Role) -> Model:

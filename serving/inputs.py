@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from serving.ask import USER_ID_MAX
+from serving.lossless import cast
 from serving.picture import PIXELS_MAX_TOGETHER, Budget, picture
 from serving.refusal import Refused, kind_of
 from serving.shapes import Preprocess
@@ -25,7 +27,6 @@ Array = np.ndarray[Any, Any]
 Inputs = Mapping[str, Array]
 KEYS = ("inputs", "user_id")
 FILE_KEYS = {"image": "image_base64", "audio": "audio_base64"}  # of a row that is a file
-USER_ID_MAX = 256
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Asked:
 
     inputs: Inputs
     user_id: str | None
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(next(iter(self.inputs.values())))
 
 
 def read(body: bytes, preprocess: Preprocess, *, rows_max: int, tokens: Tokens | None = None) -> Asked:
@@ -85,7 +91,7 @@ def _rows(inputs: list[Any], preprocess: Preprocess, booleans: bool) -> Array:
         except (ValueError, OverflowError):
             together = None  # rows that differ: the loop below finds which one is at fault
         if together is not None and together.shape[1:] == wanted.shape and together.dtype.kind in "iuf":
-            return _cast(together, wanted.dtype)
+            return cast(together, wanted.dtype)
     budget = Budget(PIXELS_MAX_TOGETHER)
     rows = [_row(row, f"inputs[{i}]", preprocess, budget) for i, row in enumerate(inputs)]
     if booleans:
@@ -128,24 +134,4 @@ def _row(row: Any, at: str, preprocess: Preprocess, budget: Budget) -> Array:
     if values.shape != wanted.shape:
         flat = f" or {wanted.shape[1:]}" if image and preprocess.channels == 1 else ""
         raise Refused(f"{at}: shape {values.shape}; allowed: {wanted.shape}{flat}")
-    return np.asarray(_cast(values[None], wanted.dtype, at)[0])
-
-
-def _cast(values: Array, dtype: str, at: str = "") -> Array:
-    """Rows (N, *row) as `dtype`, losing nothing: no NaN or infinity, nothing out of range, no fraction cut off."""
-    target = np.dtype(dtype)
-    whole = target.kind in "iu"
-    least, most = (
-        (np.iinfo(target).min, np.iinfo(target).max) if whole else (-np.finfo(target).max, np.finfo(target).max)
-    )
-    good = (values >= least) & (values <= most)  # false for NaN
-    if whole and values.dtype.kind == "f":
-        good &= np.floor(values) == values
-    if not good.all():
-        first = tuple(int(i) for i in np.argwhere(~good)[0])
-        name = at or f"inputs[{first[0]}]"
-        place = "".join(f"[{i}]" for i in first[1:])
-        allowed = f"whole numbers from {least} to {most}" if whole else f"finite {target} numbers"
-        raise Refused(f"{name}{place}: {values[first]}; allowed: {allowed}")
-    cast: Array = values.astype(target)
-    return cast
+    return np.asarray(cast(values[None], wanted.dtype, at)[0])

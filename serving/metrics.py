@@ -6,6 +6,9 @@ hence a gauge that is always 1. BentoML's buckets start at 5 ms, too coarse for 
 
 from __future__ import annotations
 
+from functools import cache
+from typing import NamedTuple
+
 from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -45,3 +48,19 @@ MEMORY = Gauge("stillroom_process_resident_bytes", "Memory of the workers that l
 GENERATION = Gauge(
     "stillroom_generation", "Generation of the control row that is served.", multiprocess_mode="mostrecent"
 )
+IN_FLIGHT = Gauge("stillroom_requests_in_flight", "Requests that wait for their answer.", multiprocess_mode="livesum")
+
+
+class Of(NamedTuple):
+    """The metrics of one variant: looking them up costs as much as counting does."""
+
+    duration: Histogram
+    inference: Histogram
+    rows: Counter
+    ok: Counter
+
+
+@cache
+def of(role: str) -> Of:
+    """`role` is control or treatment. Not before the process has forked: every process has files of its own."""
+    return Of(DURATION.labels(role), INFERENCE.labels(role), ROWS.labels(role), REQUESTS.labels(role, 200))

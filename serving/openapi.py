@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from serving import raw
+from serving.openapi_headers import headers
 from serving.package import ROLES, Package
 from serving.text import CHARACTERS_MAX, TEXT_KEY
 
@@ -53,30 +55,25 @@ def _predict(package: Package) -> Json:
         "description": "the same user always gets the same variant; without one the control answers",
     }
     inputs: Json = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": {"anyOf": rows}}
-    header: Json = {
-        "name": "X-Stillroom-Variant",
-        "in": "header",
-        "description": "for testers: overrides the split",
-        "schema": {"type": "string", "enum": list(ROLES)},
-    }
     refusals = {
         "400": "The body is empty or not JSON.",
         "413": f"The body is longer than {limits.body_bytes} bytes.",
-        "415": "The body is not declared as application/json.",
+        "408": f"The body was not whole within {limits.timeout_s} seconds.",
+        "415": "The body is declared as something else.",
         "422": "A key, a shape, a type or a value does not fit; the message says where and what is allowed.",
         "429": "Too many requests at once; try again.",
         "504": f"No answer within {limits.timeout_s} seconds.",
     }
     body = _object({"inputs": inputs, "user_id": user}, ["inputs"])
+    content: Json = {"application/json": {"schema": body, "example": example(package)}}
+    if package.preprocess.kind != "text":
+        content[raw.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
     error = _object({"error": {"type": "string"}}, ["error"])
     return {
         "operationId": "predict",
         "description": f"Classify 1 to {limits.rows} rows.",
-        "parameters": [header],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": body, "example": example(package)}},
-        },
+        "parameters": headers(package),
+        "requestBody": {"required": True, "content": content},
         "responses": {
             "200": {"description": "One label and one probability a class, a row.", "content": _json(_answer(package))},
             **{status: {"description": text, "content": _json(error)} for status, text in refusals.items()},

@@ -15,6 +15,7 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import bentoml
 
+from serving.front import Front
 from serving.metrics import SECONDS
 from serving.package import PackageError
 from serving.web import Web
@@ -55,3 +56,6 @@ class Stillroom:
     def __is_ready__(self) -> bool:
         """Whether both models are loaded and have answered once; BentoML's /readyz asks."""
         return WEB.ready
+
+
+Stillroom.add_asgi_middleware(Front, find=WEB.find)  # type: ignore[attr-defined]

@@ -6,30 +6,25 @@ network does (they rebuild a JSON schema on every answer) and turn a client's mi
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from serving import metrics
-from serving.answer import answer
-from serving.ask import VARIANT, forced_role, read_body
+from serving.answers import Answering, Answers
 from serving.live import Live
 from serving.openapi import document, example
-from serving.package import ROLES, Role
-from serving.refusal import Refused, as_json, wrong_method
+from serving.package import ROLES
+from serving.predict import Predict
+from serving.refusal import as_json, wrong_method
 from serving.shadow import Shadow
 from serving.shapes import Rollout
 
-MODEL = "X-Stillroom-Model"
-GENERATION = "X-Stillroom-Generation"
 PAGE = Path(__file__).with_name("page.html")
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self';"
@@ -45,12 +40,11 @@ class Web:
         self.shadow = Shadow(rollout.shadow)
         self.behind: Callable[[], bool] = lambda: False  # whether this worker cannot serve what the control row says
         self._page = PAGE.read_text(encoding="utf-8")
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._at_once = max(1, cores // (rollout.workers * rollout.threads))
-        self._limiter: CapacityLimiter | None = None
+        answers = Answers(rollout, lambda: self.live, self.shadow)
+        self._posted: dict[str, ASGIApp] = {"/predict": Answering(answers, Predict())}
         self.app = Starlette(
             routes=[
-                Route("/predict", self.predict, methods=["POST"]),
+                *(Route(path, app, methods=["POST"]) for path, app in self._posted.items()),
                 Route("/info", self.info, methods=["GET"]),
                 Route("/docs.json", self.openapi, methods=["GET"]),
                 Route("/", self.page, methods=["GET"]),
@@ -74,22 +68,9 @@ class Web:
         before, self._live = self._live, live
         live.publish(before)
 
-    async def predict(self, request: Request) -> Response:
-        """POST /predict: classify rows."""
-        live = self.live
-        try:
-            body = await read_body(request, live.package.rollout.limits.body_bytes)
-            start = time.perf_counter()
-            forced = forced_role(request)
-            role, content = await self._in_thread(live, body, forced, start)
-        except Refused as e:
-            metrics.REQUESTS.labels("none", e.status).inc()
-            live.counts.refused(None)
-            return as_json({"error": str(e)}, e.status)
-        metrics.DURATION.labels(role).observe(time.perf_counter() - start)
-        metrics.REQUESTS.labels(role, 200).inc()
-        headers = {VARIANT: role, MODEL: live.package.name(role), GENERATION: str(live.generation)}
-        return Response(content, media_type="application/json", headers=headers)
+    def find(self, path: str) -> ASGIApp | None:
+        """What answers a POST to a path, if it is one that wants an answer."""
+        return self._posted.get(path)
 
     async def info(self, _: Request) -> Response:
         """GET /info: the models, the split, the limits and an example."""
@@ -126,12 +107,3 @@ class Web:
         """Our own fault: a 500 for the client; Starlette raises it again, so that the log has the traceback."""
         metrics.REQUESTS.labels("none", 500).inc()
         return as_json({"error": "the service failed; its log says why"}, 500)
-
-    async def _in_thread(self, live: Live, body: bytes, forced: Role | None, start: float) -> tuple[Role, bytes]:
-        """Decode and infer off the event loop, so that probes, refusals and time limits work while a network does.
-
-        No more at once than there are processors for: the rest wait here, where a time limit can still drop them.
-        """
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(self._at_once)
-        return await anyio.to_thread.run_sync(answer, live, self.shadow, body, forced, start, limiter=self._limiter)

@@ -1,7 +1,7 @@
 """A KEDA ScaledObject: its shape, strict, and the one that a sizing gives.
 
 Two triggers on Prometheus, of which the larger wish counts. *Requests a second* grow in proportion to the load and go
-on growing when a replica is full, for BentoML counts refusals too. *Requests in flight* grow out of proportion as a
+on growing when a replica is full, for refusals are counted too. *Requests in flight* grow out of proportion as a
 replica fills up: alone they make the number of replicas swing (benchmarks/RESULTS.md), beside the first they catch
 what it cannot see, requests that have become heavier than those that were measured.
 """
@@ -25,10 +25,9 @@ NOTE = (
     "`threshold` is for one replica: the autoscaler divides by how many there are.",
 )
 SYNC_S = 15  # how often the autoscaler that KEDA makes asks; Prometheus should scrape as often
-OF_REQUESTS = f'{{service_name="{NAME}",endpoint!~"/(livez|readyz|healthz|metrics)"}}'
-REQUESTS = f"sum(rate(bentoml_service_request_total{OF_REQUESTS}[1m]))"
+REQUESTS = "sum(rate(stillroom_requests_total[1m]))"
 # The mean of the sum, not the sum of means: a pod that has left must not be counted for another minute.
-IN_FLIGHT = f"avg_over_time(sum(bentoml_service_request_in_progress{OF_REQUESTS})[1m:{SYNC_S}s])"
+IN_FLIGHT = f"avg_over_time(sum(stillroom_requests_in_flight)[1m:{SYNC_S}s])"
 
 Number = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]
 

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from tests import made_package
 
 pytestmark = pytest.mark.integration
+RAW = {"Content-Type": "application/octet-stream"}
 IMAGES = np.random.default_rng(5).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
 
 
@@ -72,6 +73,53 @@ def test_each_role_answers_with_its_own_model(client: TestClient, role: str) -> 
     wanted = made_package.expected(role, IMAGES)
     assert np.allclose(got["probabilities"], wanted, atol=1e-5)
     assert got["labels"] == [made_package.LABELS[i] for i in wanted.argmax(1)]
+
+
+@pytest.mark.parametrize("role", ["control", "treatment"])
+def test_raw_rows_are_answered_as_json_is(client: TestClient, role: str) -> None:
+    headers = {**RAW, "X-Stillroom-Variant": role}
+    answer = client.post("/predict", content=IMAGES.tobytes(), headers=headers)
+    assert (answer.status_code, answer.headers["X-Stillroom-Variant"]) == (200, role)
+    assert answer.json() == ask(client, **{"X-Stillroom-Variant": role}).json()
+
+
+def test_users_are_the_same_by_header_and_by_body(client: TestClient) -> None:
+    for user in (f"u{i}" for i in range(20)):
+        by_header = client.post("/predict", content=IMAGES.tobytes(), headers={**RAW, "X-Stillroom-User": user})
+        assert by_header.json() == ask(client, user).json()
+
+
+def test_bentoml_is_passed_by_and_counts_what_it_sees(service: Any, client: TestClient) -> None:
+    def seen(endpoint: str) -> float:
+        from prometheus_client import REGISTRY
+
+        every = [sample for metric in REGISTRY.collect() for sample in metric.samples]
+        name = "bentoml_service_request_total"
+        return sum(one.value for one in every if one.name == name and one.labels["endpoint"] == endpoint)
+
+    client.get("/info")
+    before = seen("/info"), seen("/predict"), count("stillroom_requests_total", variant="control", status="200")
+    assert ask(client).status_code == client.get("/info").status_code == 200
+    after = seen("/info"), seen("/predict"), count("stillroom_requests_total", variant="control", status="200")
+    assert (before[1], after[1]) == (0, 0)
+    assert (after[0] - before[0], after[2] - before[2]) == (1, 1)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_quick_network_runs_on_the_loop_and_a_slow_one_in_a_thread(
+    service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    engine, names = service.WEB.live.engine, []
+    infer = engine.infer
+
+    def noted(*given: Any) -> Any:
+        names.append(threading.current_thread().name)
+        return infer(*given)
+
+    monkeypatch.setattr(engine, "infer", noted)
+    monkeypatch.setattr(engine.pace, "quick", lambda *_: quick)
+    assert ask(client).status_code == 200
+    assert names[0].startswith("answer") is not quick
 
 
 def test_users_are_split_and_stay(client: TestClient) -> None:
@@ -131,6 +179,7 @@ def test_a_share_of_the_treatments_answers_is_compared_and_a_fault_there_reaches
         ({"content": b""}, 400, "body: empty"),
         ({"data": {"inputs": "1"}}, 415, "Content-Type: application/x-www-form-urlencoded"),
         ({"json": {}, "headers": {"X-Stillroom-Variant": "both"}}, 422, "X-Stillroom-Variant: 'both'; allowed:"),
+        ({"content": b"x", "headers": RAW}, 422, "body: 1 bytes; allowed: whole rows of 64 bytes"),
         ({"content": b" " * 20_001}, 413, "body: 20001 bytes; allowed: 20000"),
         ({"content": iter([b" " * 15_000] * 2)}, 413, "body: more than 20000 bytes"),
     ],
@@ -212,14 +261,22 @@ def test_too_many_at_once_and_too_slow(
         return np.full((3, 3), 1 / 3)
 
     monkeypatch.setattr(service.WEB.live.engine, "infer", slow)
+    monkeypatch.setattr(service.WEB.live.engine.pace, "quick", lambda *_: False)
+    errors = service.WEB.live.counts.tally().control.errors
     first: list[Any] = []
     asking = threading.Thread(target=lambda: first.append(ask(client)))
     asking.start()
     assert entered.wait(10)
-    assert ask(client).status_code == 429
+    refused = ask(client)
+    assert (refused.status_code, refused.json()) == (429, {"error": "requests at once: 1; allowed: 1"})
     assert client.get("/livez").status_code == 200, "probes answer while a network works"
     asking.join(30)
-    assert first[0].status_code == 504
+    assert (first[0].status_code, first[0].json()) == (504, {"error": "no answer within 3 seconds"})
+    before = service.WEB.live.counts.tally().control
+    release.set()
+    time.sleep(0.2)
+    assert service.WEB.live.counts.tally().control == before, "counted as an error once, not as an answer as well"
+    assert before.errors == errors + 1
 
 
 def test_a_package_that_changed_stops_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

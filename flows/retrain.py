@@ -97,7 +97,7 @@ def promote() -> str:
 )
 def deploy() -> str:
     """See the champion's package whole, and served; its version. The service follows the alias by itself."""
-    from flows.rollout import until_served
+    from flows.watch import until_served
 
     version = Path(step("fetch").splitlines()[-1]).name
     print(until_served(version, SERVED_WITHIN_S))
@@ -107,7 +107,7 @@ def deploy() -> str:
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="watch")
 def watch(version: str, for_s: float) -> str:
     """Follow the version until it has arrived or was taken back by the live evidence."""
-    from flows.rollout import watch as follow
+    from flows.watch import watch as follow
 
     return follow(version, for_s)
 

@@ -115,6 +115,11 @@ class RedisStore(Store):
             lines = self._redis.lrange(EVENTS, after, after + limit - 1)  # the id is the place in the list, from 1
             return tuple(self._event(i, line) for i, line in enumerate(lines, after + 1))
 
+    def latest(self, limit: int) -> tuple[Event, ...]:
+        with self._told():
+            count, lines = self._redis.pipeline().llen(EVENTS).lrange(EVENTS, -limit, -1).execute()
+            return tuple(reversed([self._event(i, line) for i, line in enumerate(lines, count - len(lines) + 1)]))
+
     def first_time(self, key: str) -> bool:
         return bool(self._run(FIRST, [KEYS], key))
 

@@ -79,15 +79,10 @@ class SqlStore(Store):
             return int(c.execute(made).scalar_one())
 
     def events(self, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
-        with self._transaction() as c:
-            rows = c.execute(sa.select(EVENTS).where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)).all()
-        with self._told():
-            return tuple(
-                parsed(Event, row.body, f"{self.where}: event {row.id}").model_copy(
-                    update={"id": row.id, "at_s": row.at_s}
-                )
-                for row in rows
-            )
+        return self._events(sa.select(EVENTS).where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit))
+
+    def latest(self, limit: int) -> tuple[Event, ...]:
+        return self._events(sa.select(EVENTS).order_by(EVENTS.c.id.desc()).limit(limit))
 
     def first_time(self, key: str) -> bool:
         with self._transaction() as c:
@@ -142,3 +137,14 @@ class SqlStore(Store):
             raise StoreError(f"{self.where}: {said[0][:300]}") from e
         except ValueError as e:
             raise StoreError(str(e)) from None
+
+    def _events(self, wanted: sa.Select[Any]) -> tuple[Event, ...]:
+        with self._transaction() as c:
+            rows = c.execute(wanted).all()
+        with self._told():
+            return tuple(
+                parsed(Event, row.body, f"{self.where}: event {row.id}").model_copy(
+                    update={"id": row.id, "at_s": row.at_s}
+                )
+                for row in rows
+            )

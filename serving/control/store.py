@@ -56,6 +56,9 @@ class Store(Protocol):
     def events(self, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         """Up to `limit` events with an id above `after`, oldest first."""
 
+    def latest(self, limit: int) -> tuple[Event, ...]:
+        """The last `limit` events, the latest first."""
+
     def first_time(self, key: str) -> bool:
         """True once for each `key`."""
 

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -22,6 +22,7 @@ from serving.control.store import Store, StoreError, open_store
 from serving.keeper.admin import Admin
 from serving.keeper.audit import Audit
 from serving.keeper.begin import begin, remember
+from serving.keeper.status import routes
 from serving.keeper.token import Tokens
 from serving.package import Package, PackageError
 from serving.parent import live_with_parent
@@ -39,6 +40,10 @@ class Ticking(Protocol):
     def tick(self) -> None:
         """Judge once; StoreError when the store is away."""
 
+    @property
+    def findings(self) -> tuple[Any, ...]:
+        """What the last judgement found."""
+
 
 class Keeper:
     """Keeps the row remembered and the store tidy, and lets the judge judge. Nothing that goes wrong ends it."""
@@ -47,6 +52,10 @@ class Keeper:
         self._store, self._package, self._judge, self._offer = store, package, judge, offer
         self._row: State | None = None
         self._forget_at_s = 0.0
+
+    def findings(self) -> tuple[Any, ...]:
+        """What the judge found last; none where nobody judges."""
+        return self._judge.findings if self._judge is not None else ()
 
     def run(self) -> None:
         """Tick for ever."""
@@ -100,7 +109,7 @@ def main(arguments: list[str]) -> int:
         return 1
     keeper = Keeper(store, package, None, offer=asked.offer)
     threading.Thread(target=keeper.run, daemon=True, name="keeper").start()
-    app = Admin(store, Tokens.read()).app
+    app = Admin(store, Tokens.read(), routes(store, package.rollout.stages, keeper.findings)).app
     uvicorn.run(
         app,
         host=asked.host,

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from flows import certificate, deployment, notify, pull, rollout
+from flows import certificate, deployment, notify, pull
+from flows import watch as live
 from flows.retrain import StepError, broke_down, verdict
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, GateError
@@ -55,7 +56,7 @@ def told(*answers: dict[str, Any] | None) -> Any:
     def look() -> dict[str, Any] | None:
         found = left.pop(0) if len(left) > 1 else left[0]
         if found is None:
-            raise rollout.KeeperAwayError("STILLROOM_KEEPER: no keeper answers")
+            raise live.KeeperAwayError("STILLROOM_KEEPER: no keeper answers")
         return found
 
     return look
@@ -63,49 +64,49 @@ def told(*answers: dict[str, Any] | None) -> Any:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
 
 
 def test_it_waits_until_the_version_is_served() -> None:
-    assert "to 10% of the users" in rollout.until_served("7", 5, told(row("6"), None, row("7")))
+    assert "to 10% of the users" in live.until_served("7", 5, told(row("6"), None, row("7")))
 
 
 def test_a_version_that_nobody_takes_is_an_error_that_names_what_is_served() -> None:
-    with pytest.raises(rollout.NotServedError, match=r"version 7 was not served within .* serves version 6"):
-        rollout.until_served("7", 0.05, told(row("6")))
+    with pytest.raises(live.NotServedError, match=r"version 7 was not served within .* serves version 6"):
+        live.until_served("7", 0.05, told(row("6")))
 
 
 def test_a_keeper_that_is_away_is_another_error() -> None:
-    with pytest.raises(rollout.KeeperAwayError):
-        rollout.until_served("7", 0.05, told(None))
+    with pytest.raises(live.KeeperAwayError):
+        live.until_served("7", 0.05, told(None))
 
 
 def test_no_keeper_at_the_address_is_said_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(rollout.KEEPER, "http://127.0.0.1:9")
-    with pytest.raises(rollout.KeeperAwayError, match=r"STILLROOM_KEEPER: .*127\.0\.0\.1:9/state"):
-        rollout.row()
+    monkeypatch.setenv(live.KEEPER, "http://127.0.0.1:9")
+    with pytest.raises(live.KeeperAwayError, match=r"STILLROOM_KEEPER: .*127\.0\.0\.1:9/state"):
+        live.row()
 
 
 def test_watching_ends_when_it_has_arrived() -> None:
-    end = rollout.watch("7", 5, told(row(), row(share=0.5), row(mode="settled", share=0.9)))
+    end = live.watch("7", 5, told(row(), row(share=0.5), row(mode="settled", share=0.9)))
     assert end == "version 7 has arrived: 90% of the users"
 
 
 def test_watching_outlives_a_keeper_that_is_away() -> None:
-    assert "has arrived" in rollout.watch("7", 5, told(row(), None, None, row(mode="settled", share=1.0)))
+    assert "has arrived" in live.watch("7", 5, told(row(), None, None, row(mode="settled", share=1.0)))
 
 
 def test_a_rollback_fails_the_run_with_the_keepers_reason() -> None:
-    with pytest.raises(rollout.RolledBackError, match=r"version 7 was rolled back .* p95 above 100 ms"):
-        rollout.watch("7", 5, told(row(), row(mode="rolled_back", share=0.0)))
+    with pytest.raises(live.RolledBackError, match=r"version 7 was rolled back .* p95 above 100 ms"):
+        live.watch("7", 5, told(row(), row(mode="rolled_back", share=0.0)))
 
 
 def test_a_version_that_is_replaced_meanwhile_is_no_failure() -> None:
-    assert "replaced by version 8" in rollout.watch("7", 5, told(row(), row("8")))
+    assert "replaced by version 8" in live.watch("7", 5, told(row(), row("8")))
 
 
 def test_a_watch_that_ends_early_says_where_it_stood() -> None:
-    assert "still on its way, at 50% (held)" in rollout.watch("7", 0.05, told(row(mode="held", share=0.5)))
+    assert "still on its way, at 50% (held)" in live.watch("7", 0.05, told(row(mode="held", share=0.5)))
 
 
 @pytest.fixture

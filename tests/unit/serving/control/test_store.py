@@ -71,6 +71,8 @@ def test_the_log_keeps_its_order_and_is_read_from_a_place(store: Store) -> None:
     assert found[0].at_s == pytest.approx(store.now_s(), abs=60)
     assert [e.id for e in store.events(after=ids[1], limit=2)] == ids[2:4]
     assert store.events(after=ids[-1]) == ()
+    assert [e.id for e in store.latest(2)] == ids[:-3:-1]
+    assert store.latest(100) == tuple(reversed(found))
 
 
 def test_a_key_is_new_once(store: Store) -> None:

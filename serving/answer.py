@@ -63,6 +63,7 @@ class Case:
     start: float  # of `time.perf_counter`, when the whole body was there
     role: Role | None = None
     asked: Asked | None = None
+    classes: tuple[int, ...] = ()  # of the answer, a row
     late: bool = False
 
 
@@ -79,6 +80,7 @@ def finish(case: Case, shadow: Shadow) -> Reply:
     assert asked is not None and role is not None, "prepare comes first"
     shares = live.engine.infer(role, asked.inputs)
     classes: list[int] = shares.argmax(axis=-1).tolist()
+    case.classes = tuple(classes)
     reply = case.form.write(asked, Answered(live, role, shares, classes))
     if not case.late:
         seconds = time.perf_counter() - case.start

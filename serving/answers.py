@@ -20,6 +20,8 @@ from serving.pace import light
 from serving.refusal import Refused
 from serving.shadow import Shadow
 from serving.shapes import Rollout
+from serving.ticket import HEADER as TICKET
+from serving.ticket import ROWS_MAX, Tickets
 
 LOG = logging.getLogger("bentoml.stillroom")
 MODEL = "X-Stillroom-Model"
@@ -30,8 +32,10 @@ JSON = b"application/json"
 class Answers:
     """Answers requests by what `live` gives at their beginning, whatever replaces it meanwhile."""
 
-    def __init__(self, rollout: Rollout, live: Callable[[], Live], shadow: Shadow) -> None:
-        self._live, self._shadow = live, shadow
+    def __init__(
+        self, rollout: Rollout, live: Callable[[], Live], shadow: Shadow, tickets: Tickets | None = None
+    ) -> None:
+        self._live, self._shadow, self._tickets = live, shadow, tickets
         self._timeout_s = rollout.limits.timeout_s
         self._most = -(-rollout.limits.concurrency // rollout.workers)
         self._in_flight = 0
@@ -73,7 +77,7 @@ class Answers:
             LOG.exception("a request failed")
             await _fail(live, case, 500, "the service failed; its log says why", send)
         else:
-            await _send(send, 200, reply.content, reply.media_type, (*_told(case), *reply.headers))
+            await _send(send, 200, reply.content, reply.media_type, (*_told(case, self._tickets), *reply.headers))
 
     async def _work(self, case: Case) -> Reply:
         engine = case.live.engine
@@ -106,11 +110,13 @@ class Answering:
         await self._answers.answer(self._form, scope, receive, send)
 
 
-def _told(case: Case) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers of every answer: who gave it."""
+def _told(case: Case, tickets: Tickets | None) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of every answer: who gave it, and the ticket for feedback on it."""
     live, role = case.live, case.role
     assert role is not None, "it has answered"
     found = {VARIANT: role, MODEL: live.package.name(role), GENERATION: str(live.generation)}
+    if tickets is not None and len(case.classes) <= ROWS_MAX:
+        found[TICKET] = tickets.write(live.package.manifest_sha256, role, case.classes)
     return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in found.items())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from serving import metrics
 from serving.live import Live
 from serving.refusal import Refused, kind_of
 from serving.ticket import Ticket, Tickets
@@ -46,6 +47,8 @@ def take(body: bytes, live: Live, tickets: Tickets | None, first_time: Callable[
     if not first_time(ticket.number):
         raise Refused("ticket: its labels were sent before; a ticket counts once", 409)
     live.counts.labelled(ticket.role, right, len(pairs) - right)
+    metrics.FEEDBACK.labels(ticket.role, "right").inc(right)
+    metrics.FEEDBACK.labels(ticket.role, "wrong").inc(len(pairs) - right)
     return Outcome(len(pairs), right)
 
 

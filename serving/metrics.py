@@ -28,6 +28,11 @@ DURATION = Histogram(
 INFERENCE = Histogram(
     "stillroom_inference_duration_seconds", "The network alone, one call.", ("variant",), buckets=SECONDS
 )
+FEEDBACK = Counter(
+    "stillroom_feedback_rows",
+    "Answered rows whose label came back, by whether the answer was right: right or wrong.",
+    ("variant", "outcome"),
+)
 MODEL = Gauge(
     "stillroom_model_info",
     "Always 1: which model plays which role.",

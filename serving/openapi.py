@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from serving import raw
+from serving.openapi_feedback import feedback, ticket_header
 from serving.openapi_headers import headers
 from serving.package import ROLES, Package
 from serving.text import CHARACTERS_MAX, TEXT_KEY
@@ -17,9 +18,10 @@ BLACK_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgA
 
 
 def document(package: Package) -> Json:
-    """OpenAPI 3.0.3 for /predict, /info and the probes."""
+    """OpenAPI 3.0.3 for /predict, /feedback, /info and the probes."""
     paths: Json = {
         "/predict": {"post": _predict(package)},
+        "/feedback": {"post": feedback(package)},
         "/info": {"get": _get("The models, the split, the limits.", "application/json")},
         "/livez": {"get": _get("200 while the process lives.", "text/plain")},
         "/readyz": {"get": _get("200 once both models are loaded and tried.", "text/plain")},
@@ -75,7 +77,11 @@ def _predict(package: Package) -> Json:
         "parameters": headers(package),
         "requestBody": {"required": True, "content": content},
         "responses": {
-            "200": {"description": "One label and one probability a class, a row.", "content": _json(_answer(package))},
+            "200": {
+                "description": "One label and one probability a class, a row.",
+                "headers": ticket_header(),
+                "content": _json(_answer(package)),
+            },
             **{status: {"description": text, "content": _json(error)} for status, text in refusals.items()},
         },
     }

@@ -18,15 +18,16 @@ import bentoml
 from serving.front import Front
 from serving.metrics import SECONDS
 from serving.package import PackageError
+from serving.ticket import KeyTooShortError
 from serving.web import Web
 from serving.worker import Worker, configured
 
 try:
     PACKAGE = configured()
-except PackageError as e:
+    WEB = Web(PACKAGE.rollout)
+except (PackageError, KeyTooShortError) as e:
     raise SystemExit(f"stillroom: {e}") from None  # the message alone, not BentoML's traceback around it
 
-WEB = Web(PACKAGE.rollout)
 _ROLLOUT = PACKAGE.rollout
 
 

@@ -20,9 +20,15 @@ from serving.package import ROLES, Role
 from serving.refusal import Refused
 
 ENVIRONMENT = "STILLROOM_TICKET_KEY"
+HEADER = "X-Stillroom-Ticket"
+ROWS_MAX = 1024  # an answer of more has no ticket: proxies refuse long headers
 KEY_LEAST = 16  # characters
 _MAC = 12  # bytes
 _HEAD = struct.Struct(">8s?8s")  # package, whether it was the treatment, number
+
+
+class KeyTooShortError(ValueError):
+    """The key in the environment could be guessed."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,12 @@ class Tickets:
 
     @classmethod
     def from_environment(cls) -> Tickets | None:
-        """With the key in the environment; None without one. ValueError for one too short to be a secret."""
+        """With the key in the environment; None without one. KeyTooShortError for one that is no secret."""
         key = os.environ.get(ENVIRONMENT, "")
         if not key:
             return None
         if len(key) < KEY_LEAST:
-            raise ValueError(f"{ENVIRONMENT}: {len(key)} characters; allowed: at least {KEY_LEAST}")
+            raise KeyTooShortError(f"{ENVIRONMENT}: {len(key)} characters; allowed: at least {KEY_LEAST}")
         return cls(key)
 
     def write(self, package_sha256: str, role: Role, classes: Sequence[int]) -> str:

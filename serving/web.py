@@ -1,4 +1,4 @@
-"""The HTTP face: /predict, /info, the page at /, and the OpenAPI document.
+"""The HTTP face: /predict, /feedback, /info, the page at /, and the OpenAPI document.
 
 A plain Starlette app, mounted into the BentoML service: BentoML's own request and response models cost more than the
 network does (they rebuild a JSON schema on every answer) and turn a client's mistake into a vague 400.
@@ -7,9 +7,11 @@ network does (they rebuild a JSON schema on every answer) and turn a client's mi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -17,14 +19,20 @@ from starlette.types import ASGIApp
 
 from serving import metrics
 from serving.answers import Answering, Answers
+from serving.ask import Gone, read_body
+from serving.control.store import StoreError
+from serving.feedback import take
 from serving.live import Live
+from serving.once import Once
 from serving.openapi import document, example
 from serving.package import ROLES
 from serving.predict import Predict
-from serving.refusal import as_json, wrong_method
+from serving.refusal import Refused, as_json, wrong_method
 from serving.shadow import Shadow
 from serving.shapes import Rollout
+from serving.ticket import Tickets
 
+FEEDBACK_BYTES = 65_536
 PAGE = Path(__file__).with_name("page.html")
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self';"
@@ -40,11 +48,14 @@ class Web:
         self.shadow = Shadow(rollout.shadow)
         self.behind: Callable[[], bool] = lambda: False  # whether this worker cannot serve what the control row says
         self._page = PAGE.read_text(encoding="utf-8")
-        answers = Answers(rollout, lambda: self.live, self.shadow)
+        self.first_time: Callable[[str], bool] = Once()  # whether a ticket is new: a store knows it of all workers
+        self._tickets = Tickets.from_environment()
+        answers = Answers(rollout, lambda: self.live, self.shadow, self._tickets)
         self._posted: dict[str, ASGIApp] = {"/predict": Answering(answers, Predict())}
         self.app = Starlette(
             routes=[
                 *(Route(path, app, methods=["POST"]) for path, app in self._posted.items()),
+                Route("/feedback", self.feedback, methods=["POST"]),
                 Route("/info", self.info, methods=["GET"]),
                 Route("/docs.json", self.openapi, methods=["GET"]),
                 Route("/", self.page, methods=["GET"]),
@@ -71,6 +82,20 @@ class Web:
     def find(self, path: str) -> ASGIApp | None:
         """What answers a POST to a path, if it is one that wants an answer."""
         return self._posted.get(path)
+
+    async def feedback(self, request: Request) -> Response:
+        """POST /feedback: what was right, for answers that were given before."""
+        live = self.live
+        try:
+            body = await read_body(request, FEEDBACK_BYTES)
+            found = await run_in_threadpool(take, body, live, self._tickets, self.first_time)
+        except Refused as e:
+            return as_json({"error": str(e)}, e.status)
+        except Gone:
+            return Response(status_code=499)
+        except StoreError as e:
+            return as_json({"error": f"{e}; nothing was counted, send it again"}, 503)
+        return as_json(asdict(found))
 
     async def info(self, _: Request) -> Response:
         """GET /info: the models, the split, the limits and an example."""

@@ -51,6 +51,8 @@ class Worker:
         self._web, store = web, store_of(package.rollout)
         self.follower = Follower(package, self._serve, store, last_good.place())
         web.behind = lambda: bool(self.follower.error)
+        if store is not None:
+            web.first_time = store.first_time
         self.reporter = Reporter(store, lambda: self.follower.error)
 
     def start(self) -> None:

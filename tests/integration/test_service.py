@@ -28,6 +28,7 @@ def started(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(home / "metrics"))
     monkeypatch.setenv("BENTOML_HOME", str(home))
     monkeypatch.setenv("STILLROOM_PACKAGE", str(folder))
+    monkeypatch.setenv("STILLROOM_TICKET_KEY", "a key that nobody guesses")
     sys.modules.pop("serving.service", None)
     return importlib.import_module("serving.service")
 

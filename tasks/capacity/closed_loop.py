@@ -36,6 +36,11 @@ class Taken:
     latencies_s: list[float] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing came back, neither an answer nor a refusal."""
+        return not self.latencies_s and not self.failed
+
 
 class _Client(asyncio.Protocol):
     """One connection at a time, one request in flight."""
@@ -160,7 +165,8 @@ class Load:
 async def run(load: Load, *, seconds: float, warm_s: float, edge: Callable[[], None] = lambda: None) -> Taken:
     """Load the service for `warm_s` uncounted and `seconds` counted; `edge` is called where the counting begins, ends.
 
-    What is in flight at the end is waited for, and not counted; a request that nobody answers fails the run's level.
+    Counting goes on until something came back, for up to PATIENCE_S. What is in flight at the end is waited for, and
+    not counted; a request that nobody answers fails the run's level.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -170,6 +176,9 @@ async def run(load: Load, *, seconds: float, warm_s: float, edge: Callable[[], N
         edge()
         load.begin()
         await asyncio.sleep(seconds)
+        until = perf_counter() + PATIENCE_S
+        while load.taken.silent and perf_counter() < until:  # so slow that it takes a longer look
+            await asyncio.sleep(seconds)
         load.end()
         edge()
         load.stop()

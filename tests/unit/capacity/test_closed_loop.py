@@ -143,3 +143,13 @@ def test_a_server_that_never_answers_does_not_hold_the_generator(monkeypatch: py
 
     taken, _, _ = load(never, 2, seconds=0.1)
     assert not taken.latencies_s and taken.failed["no answer within 0.2 s"] == 1
+
+
+def test_a_server_slower_than_the_window_is_looked_at_for_longer() -> None:
+    async def slow(_: bytes) -> bytes:
+        await asyncio.sleep(0.5)
+        return OK
+
+    taken, _, _ = load(slow, 2, seconds=0.05)
+    assert taken.latencies_s and not taken.failed
+    assert taken.window_s > 0.3

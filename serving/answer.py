@@ -85,6 +85,7 @@ def finish(case: Case, shadow: Shadow) -> Reply:
     if not case.late:
         seconds = time.perf_counter() - case.start
         live.counts.answered(role, seconds, shares, classes)
+        live.seen.add(asked.inputs)
         of = metrics.of(role)
         of.duration.observe(seconds)
         of.ok.inc()

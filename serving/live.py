@@ -9,6 +9,7 @@ from serving.control.state import State
 from serving.counts import Counts
 from serving.engine import Engine
 from serving.package import ROLES, Package, Role
+from serving.reference import Seen
 from serving.route import route
 
 
@@ -23,17 +24,18 @@ class Live:
     package: Package
     engine: Engine
     counts: Counts
+    seen: Seen
     state: State | None = None  # the whole row
 
     @classmethod
     def of(cls, engine: Engine, state: State | None = None, *, share: float | None = None) -> Live:
         """A loaded package in the state that the control row says; without one, as `share` or its rollout.json says."""
-        package, counts = engine.package, Counts(engine.package.labels)
-        salt = package.rollout.salt
+        package, salt = engine.package, engine.package.rollout.salt
+        counts, seen = Counts(package.labels), Seen(package.reference)
         if state is not None:
-            return cls(state.generation, state.version, state.share, salt, package, engine, counts, state)
+            return cls(state.generation, state.version, state.share, salt, package, engine, counts, seen, state)
         share = package.rollout.treatment_share if share is None else share
-        return cls(0, "candidate", share, salt, package, engine, counts)
+        return cls(0, "candidate", share, salt, package, engine, counts, seen)
 
     def role(self, user_id: str | None) -> Role:
         """Who answers this user."""

@@ -19,7 +19,6 @@ from serving import vitals
 from serving.control.state import Presence
 from serving.control.store import Store, StoreError
 from serving.control.tally import Tally
-from serving.counts import Counts
 from serving.live import Live
 from serving.vitals import Vitals
 
@@ -34,8 +33,7 @@ class _Part:
     """The counts of one snapshot, under a name of its own: a generation may come back, with counts from 0."""
 
     name: str
-    generation: int
-    counts: Counts
+    live: Live
     until_s: float = float("inf")
     sent: Tally | None = None
 
@@ -58,7 +56,7 @@ class Reporter:
             for part in self._parts:
                 part.until_s = min(part.until_s, time.monotonic() + LINGER_S)
             name = f"{self.worker}:{len(self._parts) and uuid4().hex[:6]}"
-            self._parts.append(_Part(name, live.generation, live.counts))
+            self._parts.append(_Part(name, live))
             self._live = live
 
     def start(self) -> None:
@@ -81,9 +79,10 @@ class Reporter:
             parts, live = tuple(self._parts), self._live
         for part in parts:
             late = time.monotonic() > part.until_s
-            tally = part.counts.tally()
+            part.live.counts.inputs(part.live.seen.drain())
+            tally = part.live.counts.tally()
             if tally != (part.sent or Tally()):
-                self._store.report(part.name, part.generation, tally)
+                self._store.report(part.name, part.live.generation, tally)
                 part.sent = tally
             if late:
                 with self._lock:

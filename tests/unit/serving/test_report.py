@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serving import report
+from serving.answer import Case, whole
 from serving.control.state import State
 from serving.control.store import Store, StoreError, open_store
 from serving.engine import Engine
 from serving.live import Live
 from serving.package import read
+from serving.predict import Predict
+from serving.reference import Bins, Expected, Reference
 from serving.report import Reporter
+from serving.shadow import Shadow
 from tests import made_package
 
 SHARES = np.full((2, 3), 1 / 3)
@@ -106,3 +113,26 @@ def test_the_last_counts_are_sent_when_it_stops(engine: Engine, store: Store) ->
     live.counts.answered("control", 0.001, SHARES)
     reporter.stop()
     assert requests(store, 1) == 1
+
+
+def test_rows_are_counted_over_the_bins_of_the_reference(engine: Engine, store: Store) -> None:
+    bins = Bins(edges=(100.0,), counts=(1, 1))
+    of_each = {"control": {}, "treatment": {}}
+    reference = Reference(
+        rows=2,
+        extremes=(0.0, 255.0),
+        features={"mean": bins},
+        predicted=of_each,
+        confidence={role: (0,) * 20 for role in of_each},
+        disagreement=Expected(rows=2, count=0, high=0.5),
+    )
+    live = Live.of(Engine(replace(engine.package, reference=reference)), ROW)
+    reporter = Reporter(store, lambda: "")
+    reporter.track(live)
+    pixels = np.array([10, 20, 200], np.uint8).reshape(3, 1, 1, 1)
+    body = {"inputs": np.broadcast_to(pixels, (3, 1, 8, 8)).tolist()}
+    case = Case(live, Predict(), {}, json.dumps(body).encode(), None, time.perf_counter())
+    whole(case, Shadow(engine.package.rollout.shadow))
+    reporter.report()
+    reporter.report()
+    assert store.tallies(1).inputs == {"mean": (2, 1)}

@@ -1,6 +1,7 @@
 """Chooses the variant to ship: the best by `prefer` among those that keep the budget, judged on `val` alone.
 
-It never looks at `test`: a number that has helped to choose is no longer an honest one to report.
+A bound holds for the upper end of a figure's interval (tasks/evidence/bounds.py), and a variant that collapses is
+barred. `test` is never looked at: a number that has helped to choose is no longer an honest one to report.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError, NothingFitsError
 from tasks.core.findings import Worth
 from tasks.core.metrics import HIGHER, cost
-from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Quality, Timing
+from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Timing
+from tasks.evidence import harm
+from tasks.evidence.bounds import ESTIMATE, bounded, uncertain
+from tasks.evidence.portability import disagreement
+from tasks.evidence.shortfall import explain, gaps
 from tasks.evidence.stats import pareto_front
 from tasks.evidence.worth import MILLION, request
 from tasks.plan.schema import ChooseBlock, Settings
 from tasks.plan.worth import WorthBlock
-
-EXACT = 9  # decimals: more are noise of binary fractions (0.96 - 0.94 > 0.02), fewer could hide a row
 
 
 def run(settings: Settings) -> None:
@@ -30,15 +33,11 @@ def run(settings: Settings) -> None:
         )
     seen = {name: artifact.read_json(artifact.evaluation_file(name), Evaluation) for name in names}
     timed = {name: bench.timing(name, settings.plan.bench.first) for name in names}
-    reference = seen[choose.reference].val
     worth = {name: worth_of(timed[name], bench.joules_per_row.get(name), choose.worth) for name in names}
-    candidates = {}
-    for name in names:
-        values = values_of(seen[name], reference, timed[name], worth[name])
-        candidates[name] = Candidate(values=values, gaps=gaps(values, choose))
-    fitting = [name for name in names if not candidates[name].gaps]
+    candidates = {name: candidate(seen[name], timed[name], worth[name], choose) for name in names}
+    fitting = [name for name in names if candidates[name].fits]
     if not fitting:
-        raise NothingFitsError(explain(candidates, choose))
+        raise NothingFitsError(explain(candidates, choose.at_most, choose.at_least))
     best = min(
         fitting,
         key=lambda name: (cost(choose.prefer, candidates[name].values[choose.prefer]), seen[name].size_bytes, name),
@@ -54,6 +53,9 @@ def run(settings: Settings) -> None:
         worth=worth,
     )
     artifact.write_json(artifact.CHOSEN, found)
+    for name in names:
+        if candidates[name].barred:
+            print(f"barred: {name}: on val it {candidates[name].barred}")
     wanted = "greatest" if choose.prefer in HIGHER else "smallest"
     print(f"chosen: {best}, the {wanted} {choose.prefer} of the {len(fitting)} of {len(names)} that keep the budget")
     if best == choose.reference:
@@ -73,12 +75,26 @@ def worth_of(timing: Timing, joules: float | None, block: WorthBlock) -> Worth:
     )
 
 
-def values_of(seen: Evaluation, reference: Quality, timing: Timing, worth: Worth) -> dict[str, float]:
-    """Every metric that a plan may bound or prefer; quality on `val`."""
+def candidate(seen: Evaluation, timing: Timing, worth: Worth, choose: ChooseBlock) -> Candidate:
+    """A variant with its values, the gaps to the bounds, and why it is barred."""
+    figures = bounded(uncertain(seen.val_harm, timing.ratio))
+    values = values_of(seen, timing, worth, figures)
+    collapsed = None if choose.allow_collapse or seen.variant == choose.reference else harm.collapse(seen.val_harm)
+    upper = {name: figures[name] for name in values if name in figures}
+    return Candidate(
+        values=values,
+        upper=upper,
+        gaps=gaps({**values, **figures}, choose.at_most, choose.at_least),
+        barred=collapsed or "",
+    )
+
+
+def values_of(seen: Evaluation, timing: Timing, worth: Worth, figures: Mapping[str, float]) -> dict[str, float]:
+    """Every metric that a plan may bound or prefer, as measured; quality on `val`."""
     return {
         "accuracy": seen.val.accuracy,
-        "accuracy_drop": round(reference.accuracy - seen.val.accuracy, EXACT),
-        "worst_class_drop": round(worst_class_drop(seen.val, reference), EXACT),
+        "accuracy_drop": figures["accuracy_drop" + ESTIMATE],
+        "worst_class_drop": figures["worst_class_drop" + ESTIMATE],
         "macro_f1": seen.val.macro_f1,
         "agreement": seen.val.agreement,
         "calibration_error": seen.val.calibration_error,
@@ -88,44 +104,10 @@ def values_of(seen: Evaluation, reference: Quality, timing: Timing, worth: Worth
         "latency_p50_ms": timing.p50_ms,
         "latency_p95_ms": timing.p95_ms,
         "latency_p99_ms": timing.p99_ms,
-        "latency_ratio": timing.ratio.value,
+        "latency_ratio": figures["latency_ratio" + ESTIMATE],
         "rows_per_s": timing.rows_per_s,
-        "portability_disagreement": disagreement(seen),
+        "portability_disagreement": disagreement(seen.portability),
         "cost_per_million": worth.cost_per_million,
         "joules_per_request": worth.joules_per_request,
         "grams_co2_per_million": worth.grams_co2_per_million,
     }
-
-
-def disagreement(seen: Evaluation) -> float:
-    """The share of rows with another answer on other processors: 0 by proof, 1 where nothing is known."""
-    if seen.portability is None or seen.portability.verdict == "portable by proof":
-        return 0.0
-    return 1.0 if seen.portability.disagreement is None else seen.portability.disagreement
-
-
-def gaps(values: Mapping[str, float], choose: ChooseBlock) -> dict[str, float]:
-    """By how much each bound is missed, those of `at_least` downwards; only bounds that are."""
-    missed: dict[str, float] = {key: round(values[key] - bound, EXACT) for key, bound in choose.at_most.items()}
-    missed |= {key: round(bound - values[key], EXACT) for key, bound in choose.at_least.items()}
-    return {key: gap for key, gap in missed.items() if gap > 0}
-
-
-def worst_class_drop(mine: Quality, reference: Quality) -> float:
-    """The largest loss of recall over the classes, reference minus variant; negative when every class gained."""
-    return max((r - mine.per_class_recall[name] for name, r in reference.per_class_recall.items()), default=0.0)
-
-
-def explain(candidates: dict[str, Candidate], choose: ChooseBlock) -> str:
-    """One line a variant: each bound that it misses, and by how much."""
-    bounds: list[tuple[str, str, float]] = [("at most", *bound) for bound in choose.at_most.items()]
-    bounds += [("at least", *bound) for bound in choose.at_least.items()]
-    lines = ["no variant keeps the budget of `choose: at_most` and `at_least` in params/plan.yaml:"]
-    for name, candidate in candidates.items():
-        misses = (
-            f"{key} {candidate.values[key]:.4g}, {way} {bound:.4g} (misses by {gap:.4g})"
-            for way, key, bound in bounds
-            if (gap := candidate.gaps.get(key))
-        )
-        lines.append(f"  {name}: {'; '.join(misses)}")
-    return "\n".join(lines)

@@ -1,7 +1,9 @@
 """Every figure by which variants may be bounded, preferred and compared: its name, and which way is better.
 
-Quality is that on `val`. Latencies, throughput and what follows from them are those at the first of bench.threads and
-of bench.batch. `portability_disagreement` counts a file that could not be judged as 1: nothing is known of it.
+Quality is that on `val`. A bound on `accuracy_drop`, `worst_class_drop` or `latency_ratio` holds for the upper end of
+its 95 % interval; one on the same name with `_estimate` for what was measured. Latencies, throughput and what follows
+from them are those at the first of bench.threads and of bench.batch. `portability_disagreement` counts a file that
+could not be judged as 1: nothing is known of it.
 """
 
 from __future__ import annotations
@@ -26,10 +28,14 @@ Lower = Literal[
 ]
 """The less the better."""
 
+Estimate = Literal["accuracy_drop_estimate", "worst_class_drop_estimate", "latency_ratio_estimate"]
+"""What was measured, without its interval: for bounds alone."""
+
 Higher = Literal["accuracy", "macro_f1", "agreement", "rows_per_s"]
 """The more the better."""
 
 Metric = Literal[Lower, Higher]
+Ceiling = Literal[Lower, Estimate]
 HIGHER: Final = ("accuracy", "macro_f1", "agreement", "rows_per_s")
 
 

@@ -123,10 +123,21 @@ class Bench(Frozen):
 
 
 class Candidate(Frozen):
-    """One variant as `choose` sees it: its values on `val`, and by how much it misses each bound (empty: it fits)."""
+    """One variant as `choose` sees it: its values on `val`, and by how much it misses each bound (empty: it fits).
+
+    `upper` holds the upper ends of the 95 % intervals, which the bounds are for. `barred`: why it may not be chosen
+    whatever its values are; empty when it may.
+    """
 
     values: dict[str, float]
+    upper: dict[str, float] = Field(default_factory=dict)
     gaps: dict[str, float]
+    barred: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether it may be chosen."""
+        return not self.gaps and not self.barred
 
 
 class Chosen(Frozen):

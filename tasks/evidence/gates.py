@@ -1,4 +1,7 @@
-"""The gates of promotion as arithmetic: what a candidate shows on `test`, and whether that is within the bounds."""
+"""The gates of promotion as arithmetic: what a candidate shows on `test`, and whether that is within the bounds.
+
+What has an interval is judged at its upper end, as in `choose` (tasks/evidence/bounds.py).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tasks.core.errors import ArtifactError
+from tasks.core.findings import Worth
 from tasks.core.results import Evaluation, Timing
+from tasks.evidence.bounds import bounded, uncertain
+from tasks.evidence.portability import disagreement
 
 Bound = tuple[str, float]
+WORTH = ("cost_per_million", "joules_per_request", "grams_co2_per_million")
 ROUNDING = 1e-9  # 0.98 - 0.96 is 0.020000000000000018 and must pass a bound of 0.02
 
 
@@ -31,7 +38,7 @@ class Gate(NamedTuple):
         return f"{'>=' if self.at_least else '<='} {self.bound:g}"
 
 
-def figures(variant: Evaluation, reference: Evaluation, timing: Timing) -> dict[str, float]:
+def figures(variant: Evaluation, reference: Evaluation, timing: Timing, worth: Worth | None) -> dict[str, float]:
     """Every figure that a gate may bound, on `test`; drops are reference minus variant, so a gain is negative.
 
     Raises:
@@ -43,21 +50,17 @@ def figures(variant: Evaluation, reference: Evaluation, timing: Timing) -> dict[
             f"{variant.variant} and {reference.variant}: measured on different test splits"
             f" ({ours.rows} and {theirs.rows} rows); run again"
         )
-    drops, harm = [theirs.per_class_recall[k] - ours.per_class_recall[k] for k in theirs.per_class_recall], variant.harm
-    by_group = [drop.high for drop in harm.group_drop.values()]
+    harm, money = variant.harm, worth.model_dump(include=set(WORTH)) if worth else {}
     return {
+        **bounded(uncertain(harm, timing.ratio)),
         "accuracy": ours.accuracy,
-        "accuracy_drop": theirs.accuracy - ours.accuracy,
-        "accuracy_drop_high": harm.accuracy_drop.high,
         "agreement": ours.agreement,
-        "latency_ratio_high": timing.ratio.high,
         "macro_f1": ours.macro_f1,
         "size_mb": variant.size_bytes / 1e6,
-        "worst_class_drop": max(drops, default=0.0),
-        "worst_class_drop_high": max((drop.high for drop in harm.recall_drop.values()), default=0.0),
         "flips": harm.flips,
         "classes_never_predicted": float(len(harm.never_predicted)),
-        **({"worst_group_drop_high": max(by_group)} if by_group else {}),
+        "portability_disagreement": disagreement(variant.portability),
+        **money,
         **(harm.fairness.model_dump() if harm.fairness else {}),
     }
 
@@ -71,7 +74,8 @@ def check(found: Mapping[str, float], at_most: Iterable[Bound], at_least: Iterab
     at_most, at_least = tuple(at_most), tuple(at_least)
     for name, _ in (*at_most, *at_least):
         if name not in found:
-            raise ArtifactError(f"params/promotion.yaml: {name}: cannot be judged, the data have no groups")
+            why = "results/chosen.json says nothing of it; run again" if name in WORTH else "the data have no groups"
+            raise ArtifactError(f"params/promotion.yaml: {name}: cannot be judged, {why}")
     upper = (Gate(name, found[name], bound, False) for name, bound in at_most)
     lower = (Gate(name, found[name], bound, True) for name, bound in at_least)
     return (*upper, *lower)

@@ -93,6 +93,13 @@ def verdict(exact_NC: Array, other_NC: Array, clipped: dict[str, int], at_risk: 
     )
 
 
+def disagreement(found: Portability | None) -> float:
+    """The share of rows answered otherwise on other processors: 0 by proof or without INT8, 1 where none is known."""
+    if found is None or found.verdict == "portable by proof":
+        return 0.0
+    return 1.0 if found.disagreement is None else found.disagreement
+
+
 def sentence_of_proof(layers: int) -> str:
     """What a person is told of a file that needs no emulation."""
     return f"no sum of two products in its {layers} INT8 layers can leave 16 bits: the same with and without VNNI"

@@ -21,16 +21,17 @@ class Claim(NamedTuple):
 
 
 class ClassChange(NamedTuple):
-    """Recall of one class, reference and variant, and how far that moved."""
+    """Recall of one class, reference and variant, and how far that dropped, row by row."""
 
     name: str
     before: float
     after: float
+    drop: Interval
 
     @property
     def change(self) -> float:
         """Variant minus reference; negative is a loss."""
-        return self.after - self.before
+        return -self.drop.value
 
 
 def times(factor: float) -> str:
@@ -101,6 +102,6 @@ def _hurt(harm: Harm) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def class_changes(mine: Evaluation, reference: Evaluation) -> list[ClassChange]:
     """Per-class recall on test, the greatest loss first; at most `NEVER_MORE`, those that moved most."""
     before, after = reference.test.per_class_recall, mine.test.per_class_recall
-    changes = [ClassChange(name, before[name], after[name]) for name in before if name in after]
+    changes = [ClassChange(name, before[name], after[name], drop) for name, drop in mine.harm.recall_drop.items()]
     moved = sorted(changes, key=lambda c: -abs(c.change))[:NEVER_MORE]
     return sorted(moved, key=lambda c: (c.change, c.name))

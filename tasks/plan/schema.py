@@ -8,7 +8,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from tasks.core.contract import Params
 from tasks.core.frozen import Frozen
-from tasks.core.metrics import Higher, Lower, Metric
+from tasks.core.metrics import Ceiling, Higher, Metric
 from tasks.core.points import EngineName, Point
 from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
 from tasks.plan.worth import WorthBlock
@@ -94,11 +94,17 @@ class ChooseBlock(Frozen):
     """
 
     reference: str = Field(description="the row that drops, ratios and agreement are measured against")
-    at_most: dict[Lower, float] = Field(default_factory=dict, description="upper bounds; a variant must keep them all")
+    at_most: dict[Ceiling, float] = Field(
+        default_factory=dict,
+        description="upper bounds, all to be kept; by the upper end of a 95 % interval where there is one",
+    )
     at_least: dict[Higher, float] = Field(default_factory=dict, description="lower bounds; it must keep them as well")
     prefer: Metric = Field("latency_p95_ms", description="the best wins: the greatest accuracy, the smallest latency")
     axes: tuple[Metric, ...] = Field(
         ("accuracy", "size_mb", "latency_p50_ms"), min_length=2, description="of the Pareto front"
+    )
+    allow_collapse: bool = Field(
+        False, description="choose even what never answers a class that the reference finds, or answers all rows alike"
     )
     worth: WorthBlock = Field(WorthBlock(), description="prices, watts and carbon to reckon with")
 

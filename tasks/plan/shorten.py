@@ -48,7 +48,7 @@ def trials(params: Params) -> int:
 
 
 def short_plan(plan: Plan) -> dict[str, Any]:
-    """plan.yaml's content with every row shortened; the bench as brief as it may be, no bound in `choose`."""
+    """plan.yaml's content with every row shortened; the bench as brief as it may be, nothing barred by `choose`."""
     return {
         "seed": plan.seed,
         "threads": plan.threads,
@@ -59,7 +59,7 @@ def short_plan(plan: Plan) -> dict[str, Any]:
             for name, row in plan.variants.items()
         },
         "bench": plan.bench.model_dump(mode="json") | BRIEF,
-        "choose": plan.choose.model_dump(mode="json") | {"at_most": {}, "at_least": {}},
+        "choose": plan.choose.model_dump(mode="json") | {"at_most": {}, "at_least": {}, "allow_collapse": True},
     }
 
 

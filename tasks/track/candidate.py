@@ -20,7 +20,8 @@ def gates_of(settings: Settings, variant: str, reference: str) -> tuple[gates.Ga
     ours, theirs = (artifact.read_json(artifact.evaluation_file(n), Evaluation) for n in (variant, reference))
     timing = artifact.read_json(artifact.BENCH, Bench).timing(variant, settings.plan.bench.first)
     bounds = settings.promotion
-    found = gates.figures(ours, theirs, timing)
+    worth = artifact.read_json(artifact.CHOSEN, Chosen).worth.get(variant)
+    found = gates.figures(ours, theirs, timing, worth)
     return gates.check(found, bounds.at_most.items(), bounds.at_least.items())
 
 

@@ -43,7 +43,7 @@ from tests.unit.fake_evidence import harm
 pytestmark = pytest.mark.integration
 ROWS = {"baseline": ("data", "train"), "small": ("baseline", "distill"), "small_int8": ("small", "quantize")}
 GATES = Promotion(
-    at_most={"accuracy_drop": 0.02, "worst_class_drop": 0.1, "size_mb": 1.0, "latency_ratio_high": 0.9},
+    at_most={"accuracy_drop": 0.02, "worst_class_drop": 0.1, "size_mb": 1.0, "latency_ratio": 0.9},
     at_least={"agreement": 0.95},
 )
 
@@ -102,6 +102,7 @@ def write(chosen: str = "small", weight: float = 2.0, accuracy: float = 0.97, re
             agreement=0.99,
             calibration_error=0.01,
         )
+        lost = harm({key: 0.98 - value for key, value in classes.items()}, 0.98 - quality.accuracy)
         report = Evaluation(
             variant=name,
             model_sha256=digest,
@@ -110,8 +111,8 @@ def write(chosen: str = "small", weight: float = 2.0, accuracy: float = 0.97, re
             macs=4,
             val=quality,
             test=quality,
-            harm=harm(dict.fromkeys(classes, 0.0)),
-            val_harm=harm(dict.fromkeys(classes, 0.0)),
+            harm=lost,
+            val_harm=lost,
             marks=fake_evidence.marks(quality.accuracy, 100),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
@@ -319,12 +320,12 @@ def test_failing_gates_are_all_named_and_nothing_moves(project: Path):
     lines = str(refused.value).splitlines()
     assert "there is no champion yet" in lines[0]
     assert lines[1:] == [
-        "  accuracy_drop: found 0.04, allowed <= 0.02",
-        "  worst_class_drop: found 0.48, allowed <= 0.1",
+        "  accuracy_drop: found 0.05, allowed <= 0.02",
+        "  worst_class_drop: found 0.49, allowed <= 0.1",
     ]
     assert aliases() == {"challenger": "1"}
     tags = store.connect().get_model_version(registry.MODEL, "1").tags
-    assert tags["gates"] == "failed" and tags["gate.accuracy_drop"] == "0.04 <= 0.02 FAILS"
+    assert tags["gates"] == "failed" and tags["gate.accuracy_drop"] == "0.05 <= 0.02 FAILS"
 
 
 def test_the_challengers_own_evidence_is_asked_for(project: Path):
@@ -345,7 +346,7 @@ def test_promote_roll_back_and_fetch(project: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(GateError, match="nothing is promoted"):
         rollback.run(settings())
     promote.run(settings())
-    assert "latency_ratio_high  0.8" in capsys.readouterr().out
+    assert "latency_ratio     0.8" in capsys.readouterr().out
     with pytest.raises(GateError, match="no previous champion"):
         rollback.run(settings())
 

@@ -90,6 +90,8 @@ def plant(
     for name, row in rows.items():
         test = row.get("test_accuracy", row["accuracy"] - 0.01)
         recall = row.get("recall")
+        base = rows["baseline"]
+        base_test = quality(base.get("test_accuracy", base["accuracy"] - 0.01), 60, base.get("recall")).per_class_recall
         report = Evaluation(
             variant=name,
             model_sha256=f"{list(PARENTS).index(name)}" * 64,
@@ -98,14 +100,13 @@ def plant(
             macs=row["size_bytes"],
             val=quality(row["accuracy"], 30, recall),
             test=quality(test, 60, recall),
-            harm=harm(dict.fromkeys(recall or CLASSES, 0.0)),
+            harm=harm({k: base_test[k] - r for k, r in quality(test, 60, recall).per_class_recall.items()}),
             val_harm=val_harm(rows["baseline"], row),
             marks=marks(test, 60),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         if name != leave_out:
-            base = rows["baseline"]["p50_ms"]
-            timings[name] = tuple(timing(row["p50_ms"], row["p95_ms"], base, batch) for batch in (1, 4))
+            timings[name] = tuple(timing(row["p50_ms"], row["p95_ms"], base["p50_ms"], batch) for batch in (1, 4))
     machine = Machine(
         cpu="Any 9000",
         flags=("avx2", "avx512_vnni"),

@@ -30,7 +30,7 @@ def test_best_within_the_budget_wins() -> None:
     plant()
     found = chosen(at_most={"accuracy_drop": 0.02})
     assert found.variant == "student"
-    assert found.candidates["student_int8"].gaps == pytest.approx({"accuracy_drop": 0.03})
+    assert found.candidates["student_int8"].gaps == pytest.approx({"accuracy_drop": 0.035})
     assert found.candidates["student"].gaps == {}
     assert found.front == ("baseline", "student", "student_int8")
 
@@ -41,7 +41,7 @@ def test_without_a_budget_the_fastest_wins() -> None:
 
 
 def test_bound_is_met_at_the_bound_itself() -> None:
-    plant({"student": {"accuracy": 0.94}}, baseline=0.96)
+    plant({"student": {"accuracy": 0.945}}, baseline=0.96)  # half a point is the interval
     assert chosen(at_most={"accuracy_drop": 0.02}).candidates["student"].gaps == {}
 
 
@@ -51,9 +51,37 @@ def test_nothing_fits_names_every_gap_and_writes_nothing() -> None:
         chosen(at_most={"size_mb": 0.0001, "accuracy_drop": -0.01})
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0].strip() for line in lines[1:]] == list(fake.PARENTS)
-    assert "accuracy_drop 0.05, at most -0.01 (misses by 0.06)" in lines[3]
+    assert "accuracy_drop 0.05, 95 % sure of at most 0.055, at most -0.01 (misses by 0.065)" in lines[3]
     assert "size_mb 0.25, at most 0.0001" in lines[3]
     assert not artifact.CHOSEN.exists()
+
+
+def test_what_only_the_interval_misses_is_not_chosen_and_the_error_says_what_to_do() -> None:
+    plant({"baseline": {"size_bytes": 2_000_000}, "student": {"half": 0.02}})
+    small = {"size_mb": 1.0}
+    assert chosen(at_most={"accuracy_drop_estimate": 0.02, **small}).variant == "student"
+    assert chosen(at_most={"accuracy_drop": 0.03, **small}).candidates["student"].upper["accuracy_drop"] == 0.03
+    with pytest.raises(NothingFitsError) as caught:
+        chosen(at_most={"accuracy_drop": 0.02, **small})
+    last = str(caught.value).splitlines()[-1]
+    assert last.startswith("accuracy_drop: student keeps the bound as measured") and "accuracy_drop_estimate" in last
+
+
+@pytest.mark.parametrize(
+    ("alarm", "why"), [({"constant": True}, "every row gets"), ({"never_predicted": ("dog",)}, "never answers dog")]
+)
+def test_a_variant_that_collapses_is_barred_unless_the_plan_allows_it(
+    alarm: dict[str, Any], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant({"student_int8": {"val_harm": alarm}})
+    found = chosen()
+    assert found.variant == "student" and found.candidates["student_int8"].barred.startswith(why)
+    assert f"barred: student_int8: on val it {why}" in capsys.readouterr().out
+    assert chosen(allow_collapse=True).variant == "student_int8"
+    plant({name: {"val_harm": alarm} for name in fake.PARENTS})
+    assert chosen().variant == "baseline"  # the reference cannot collapse against itself
+    with pytest.raises(NothingFitsError, match=f"student_int8: barred, on val it {why}"):
+        chosen(at_most={"size_mb": 0.6})
 
 
 def test_ties_go_to_the_smaller_then_to_the_name() -> None:
@@ -75,6 +103,8 @@ def test_worst_class_drop_is_the_largest_loss_of_one_class() -> None:
     plant({"student": {"recall": {"cat": 0.99, "dog": 0.5, "eel": 0.9}}})
     found = chosen().candidates["student"].values
     assert found["worst_class_drop"] == pytest.approx(0.95 - 0.5)
+    missed = chosen(at_most={"worst_class_drop": 0.4}).candidates["student"].gaps
+    assert missed == pytest.approx({"worst_class_drop": 0.055})  # half a point is the interval
 
 
 def test_every_metric_has_a_value() -> None:

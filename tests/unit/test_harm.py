@@ -97,3 +97,21 @@ def test_a_model_against_itself_is_not_hurt_and_not_proven_equal() -> None:
     assert found.hurt_classes == found.never_predicted == () and found.mcnemar_p == 1
     assert found.accuracy_drop.value == 0 < found.accuracy_drop.high < 0.01
     assert harm.sentences(found)[0].startswith("No class or group can be told to have lost")
+
+
+def test_the_reference_beside_itself_has_nothing_to_be_unsure_of() -> None:
+    labels, reference = answers(450, seed=6)
+    found = harm.harm(reference, reference, labels, CLASSES, {"all": labels >= 0}, 0.0, itself=True)
+    assert {*found.recall_drop.values(), *found.group_drop.values(), found.accuracy_drop} == {harm.NOTHING}
+
+
+def test_the_interval_of_the_worst_class_holds_its_true_drop() -> None:
+    """Ten classes with drops of their own: the greatest of them lies within in at least 95 % of many trials."""
+    draw, true, hits = np.random.default_rng(3), np.linspace(0.0, 0.09, 10), 0
+    labels = np.repeat(np.arange(10), 200)
+    for _ in range(300):
+        lost = draw.random(2000) < true[labels]
+        predicted = np.where(lost, (labels + 1) % 10, labels)
+        worst = harm.worst(judged(predicted, labels, labels).recall_drop.values())
+        hits += worst.low <= true.max() <= worst.high
+    assert hits / 300 >= 0.95 and harm.worst([]) == harm.NOTHING

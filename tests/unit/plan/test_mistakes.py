@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
-from tasks.core.metrics import Lower
+from tasks.core.metrics import Ceiling
 from tasks.plan import PlanError, load
 
 PLAN, EXPECT, ROLLOUT, SCHEDULE = "plan.yaml", "expectations.yaml", "rollout.yaml", "schedule.yaml"
 TECHNIQUES = "distill, prune, quantize, train"
 ROWS = "data, baseline, student, pruned, student_int8"
-METRICS = ", ".join(get_args(Lower))
+METRICS = ", ".join(get_args(Ceiling))
 STUDENT = "  student: {from: baseline, technique: distill, epochs: 3, student: {arch: mlp, width: 8}, layers: [1, 2]}\n"
 PRUNED = "  pruned: {from: baseline, technique: prune, ratio: 0.5, recover: {epochs: 1}}\n"
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from tasks.core import artifact
 from tasks.core.contract import Card, Form
 from tasks.core.errors import ArtifactError, PlanError, nearest
 from tasks.core.frozen import Frozen
+from tasks.core.last_run import LastRun
 from tasks.core.recipe import warnings_of
 from tasks.core.results import Summary
 from tasks.evidence.waterfall import Waterfall, waterfall
 from tasks.plan import Plan
 
-RUN_RECORD = Path(".stillroom/run.json")
 _ASIDE = ("_left_alone", "_left_float", "_left_fresh", "_skipped")
 
 
@@ -32,7 +31,7 @@ class Link(Frozen):
     left_alone: dict[str, JsonValue] = Field(
         description="the part of the facts that says what was not changed, and why"
     )
-    build_seconds: float | None = Field(description="of the last flow run, where it computed this row")
+    build_seconds: float | None = Field(description="when a flow run here last computed it")
     warnings: tuple[str, ...]
 
 
@@ -44,19 +43,6 @@ class Explanation(Frozen):
     chosen: bool | None = Field(description="null: the last run did not compare this variant")
     chain: tuple[Link, ...]
     waterfall: Waterfall | None = Field(description="null: the last run did not compare this variant")
-
-
-class _Stage(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    state: str
-    seconds: float
-
-
-class _Run(BaseModel):
-    """.stillroom/run.json, as far as it is looked at."""
-
-    model_config = ConfigDict(extra="ignore")
-    stages: dict[str, _Stage] = {}
 
 
 def explain(plan: Plan, variant: str) -> Explanation:
@@ -105,18 +91,9 @@ def link(plan: Plan, name: str, seconds: float | None) -> Link:
 
 
 def build_seconds() -> dict[str, float]:
-    """How long each row's build took, of those that the last flow run computed; reused ones say nothing."""
-    if not RUN_RECORD.exists():
-        return {}
-    try:
-        run = _Run.model_validate_json(RUN_RECORD.read_bytes())
-    except ValidationError as e:
-        raise ArtifactError(f"{RUN_RECORD}: {e.errors()[0]['msg']}; delete it, the next run writes it") from None
-    return {
-        name.removeprefix("build@"): stage.seconds
-        for name, stage in run.stages.items()
-        if name.startswith("build@") and stage.state == "computed"
-    }
+    """How long each row's build took when a flow run here last computed it; ArtifactError for a damaged record."""
+    found = {n: stage.computed_s for n, stage in LastRun.read().stages.items() if n.startswith("build@")}
+    return {name.removeprefix("build@"): seconds for name, seconds in found.items() if seconds > 0}
 
 
 def plain(value: JsonValue) -> str:

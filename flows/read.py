@@ -72,6 +72,19 @@ def compare(
 
 
 @commands.command()
+def worth(as_json: Annotated[bool, Json] = False) -> None:
+    """Say what a request costs with every variant, in money, energy and carbon, and when the run is won back."""
+    from flows import worth as telling
+
+    with for_people():
+        found = telling.worth(load().plan)
+        if as_json:
+            print(found.model_dump_json(indent=2))
+            return
+        telling.show(out, found)
+
+
+@commands.command()
 def doctor(as_json: Annotated[bool, Json] = False) -> None:
     """Check this machine and checkout, and say what to do about each finding."""
     from flows.doctor import show

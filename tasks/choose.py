@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
     candidates = {name: candidate(seen[name], timed[name], worth[name], choose) for name in names}
     fitting = [name for name in names if candidates[name].fits]
     if not fitting:
-        raise NothingFitsError(explain(candidates, choose.at_most, choose.at_least))
+        raise NothingFitsError(explain(candidates, choose.at_most.items(), choose.at_least.items()))
     best = min(
         fitting,
         key=lambda name: (cost(choose.prefer, candidates[name].values[choose.prefer]), seen[name].size_bytes, name),
@@ -84,7 +84,7 @@ def candidate(seen: Evaluation, timing: Timing, worth: Worth, choose: ChooseBloc
     return Candidate(
         values=values,
         upper=upper,
-        gaps=gaps({**values, **figures}, choose.at_most, choose.at_least),
+        gaps=gaps({**values, **figures}, choose.at_most.items(), choose.at_least.items()),
         barred=collapsed or "",
     )
 

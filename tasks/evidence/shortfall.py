@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tasks.core.results import Candidate
 from tasks.evidence.bounds import ESTIMATE, EXACT
 
-Bounds = Mapping[str, float]
+Bounds = Collection[tuple[str, float]]
 
 
 def gaps(figures: Mapping[str, float], at_most: Bounds, at_least: Bounds) -> dict[str, float]:
     """By how much each bound is missed, those of `at_least` downwards; only bounds that are."""
-    missed = {key: round(figures[key] - bound, EXACT) for key, bound in at_most.items()}
-    missed |= {key: round(bound - figures[key], EXACT) for key, bound in at_least.items()}
+    missed = {key: round(figures[key] - bound, EXACT) for key, bound in at_most}
+    missed |= {key: round(bound - figures[key], EXACT) for key, bound in at_least}
     return {key: gap for key, gap in missed.items() if gap > 0}
 
 
@@ -29,7 +29,7 @@ def explain(candidates: Mapping[str, Candidate], at_most: Bounds, at_least: Boun
 def misses(one: Candidate, at_most: Bounds, at_least: Bounds) -> Iterator[str]:
     """Each bound that is missed, with the figure that was held against it."""
     for way, bounds in (("at most", at_most), ("at least", at_least)):
-        for key, bound in bounds.items():
+        for key, bound in bounds:
             if gap := one.gaps.get(key):
                 yield f"{figure(one, key)}, {way} {bound:.4g} (misses by {gap:.4g})"
 
@@ -46,7 +46,7 @@ def hints(candidates: Mapping[str, Candidate], at_most: Bounds) -> list[str]:
         key: name
         for name, one in candidates.items()
         for key in one.gaps
-        if key in one.upper and one.values[key] <= at_most[key]
+        if key in one.upper and one.values[key] <= dict(at_most)[key]
     }
     return [
         f"{key}: {name} keeps the bound as measured, not with the upper end of its interval, which is what is judged:"

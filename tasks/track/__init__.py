@@ -5,9 +5,8 @@
 MLFLOW_TRACKING_URI where that is set, else to `mlflow/mlflow.db` and `mlflow/artifacts/` of this checkout.
 """
 
-from tasks.track.provenance import LastRun
 from tasks.track.registry import ALIASES, MODEL, Version
 from tasks.track.runs import run
 from tasks.track.store import EXPERIMENT
 
-__all__ = ["ALIASES", "EXPERIMENT", "MODEL", "LastRun", "Version", "run"]
+__all__ = ["ALIASES", "EXPERIMENT", "MODEL", "Version", "run"]

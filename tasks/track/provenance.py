@@ -1,4 +1,4 @@
-"""Where a run's results came from: the git commit, each row's entry of dvc.lock, and the flow that drove the stages."""
+"""Where a run's results came from: the git commit, each row's entry of dvc.lock, and the data."""
 
 from __future__ import annotations
 
@@ -9,50 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field
 
-from tasks.core.artifact import DATA, read_json
-from tasks.core.frozen import Frozen
+from tasks.core.artifact import DATA
 
-RUN_RECORD = Path(".stillroom") / "run.json"
 LOCK = Path("dvc.lock")
-
-
-class StageRun(Frozen):
-    """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long."""
-
-    state: str
-    began: float = 0.0
-    seconds: float
-
-
-class LastRun(Frozen):
-    """.stillroom/run.json: the flow run that was last here. Without one, DVC alone drove the stages."""
-
-    flow_run_id: str = ""
-    flow_run_name: str = ""
-    flow_run_url: str = ""
-    stages: dict[str, StageRun] = Field(default_factory=dict)
-
-    @classmethod
-    def read(cls) -> LastRun:
-        """The record of the last flow run, or an empty one when no flow ever ran here."""
-        return read_json(RUN_RECORD, cls) if RUN_RECORD.exists() else cls()
-
-    def state(self, stage: str) -> str:
-        """How a stage went, or `unknown` when no flow ran it."""
-        return self.stages[stage].state if stage in self.stages else "unknown"
-
-    def tags(self) -> dict[str, str]:
-        """Tags that name the driver and, where it is Prefect, the flow run."""
-        if not self.flow_run_id:
-            return {"driver": "dvc"}
-        return {
-            "driver": "prefect",
-            "prefect.flow_run_id": self.flow_run_id,
-            "prefect.flow_run_name": self.flow_run_name,
-            "prefect.flow_run_url": self.flow_run_url,
-        }
 
 
 def git_tags() -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from tasks.core import artifact
+from tasks.core.last_run import LastRun
 from tasks.core.results import Chosen, PackageManifest, Summary
 from tasks.plan.schema import Settings
 from tasks.track import steps
@@ -15,7 +16,7 @@ from tasks.track.candidate import gates_or_why, register
 from tasks.track.evidence import Row, check_current, flatten, read_row
 from tasks.track.models import log_model, logged_model
 from tasks.track.note import Links, Logged, description, parent_note
-from tasks.track.provenance import LOCK, LastRun, data_digest, git_tags, lock_hashes
+from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
 from tasks.track.store import connect, search_finished
 
 SOURCE = {"mlflow.source.name": "python -m tasks track"}

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tasks import fetch, promote, rollback
-from tasks.core import artifact
+from tasks.core import artifact, last_run
 from tasks.core.contract import Card, Params
 from tasks.core.errors import ArtifactError, GateError
 from tasks.core.results import (
@@ -168,7 +168,7 @@ def flow(run_id: str, state: str) -> None:
     """What a Prefect flow run leaves in .stillroom/run.json."""
     stages = {f"{verb}@{name}": {"state": state, "seconds": 1.0} for name in ROWS for verb in ("build", "evaluate")}
     about = {"flow_run_id": run_id, "flow_run_name": f"flow-{run_id}", "flow_run_url": f"http://x/{run_id}"}
-    artifact.write_json(provenance.RUN_RECORD, {**about, "stages": stages})
+    artifact.write_json(last_run.RUN_RECORD, {**about, "stages": stages})
 
 
 def aliases() -> dict[str, str]:

@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from flows import show_steps
-from flows.explain import RUN_RECORD, Explanation, explain
+from flows.explain import Explanation, explain
 from tasks import choose, report
 from tasks.core import artifact
 from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError, PlanError
+from tasks.core.last_run import RUN_RECORD
 from tasks.core.recipe import RecoverParams
 from tests.unit import fake_evidence, fake_project
 
@@ -47,14 +48,14 @@ def test_the_chain_goes_from_the_first_row_down_with_facts_and_what_was_left_alo
     assert found.waterfall is not None and len(found.waterfall.steps) == 3 and found.chosen is True
 
 
-def test_build_seconds_are_those_of_rows_that_were_computed() -> None:
+def test_build_seconds_are_those_of_when_a_row_was_computed() -> None:
     stages = {
-        "build@baseline": {"state": "computed", "began": 1.0, "seconds": 12.5},
-        "build@student": {"state": "reused", "began": 1.0, "seconds": 0.1},
+        "build@baseline": {"state": "computed", "began": 1.0, "seconds": 12.5, "computed_s": 12.5},
+        "build@student": {"state": "reused", "began": 1.0, "seconds": 0.1, "computed_s": 3.0},
         "evaluate@student_int8": {"state": "computed", "began": 1.0, "seconds": 7.0},
     }
     artifact.write_json(RUN_RECORD, {"flow_run_id": "x", "stages": stages})
-    assert [link.build_seconds for link in explain(PLAN, "student_int8").chain] == [12.5, None, None]
+    assert [link.build_seconds for link in explain(PLAN, "student_int8").chain] == [12.5, 3.0, None]
     RUN_RECORD.write_text("{")
     with pytest.raises(ArtifactError, match=r"run\.json"):
         explain(PLAN, "student")

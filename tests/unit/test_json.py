@@ -16,6 +16,7 @@ from flows.comparison import Comparison
 from flows.explain import Explanation
 from tasks import choose, report
 from tasks.core.results import Summary
+from tasks.evidence.account import Account
 from tests.unit import fake_evidence, fake_project
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,11 @@ def test_compare() -> None:
 
 def test_report() -> None:
     assert Summary.model_validate(told("report")).reference == "baseline"
+
+
+def test_worth() -> None:
+    found = Account.model_validate(told("worth"))
+    assert [line.variant for line in found.lines] == ["baseline", "student", "student_int8"] and found.spent is None
 
 
 def test_plan_check() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
-from tasks import choose, worth
+from flows import worth
+from tasks import choose
+from tasks.core import artifact
 from tasks.core.errors import ArtifactError
+from tasks.core.last_run import RUN_RECORD
 from tasks.evidence import rapl
 from tasks.evidence.worth import break_even, grams_of, price_per_request, request, run_joules
-from tasks.track.provenance import LastRun
+from tasks.plan import Plan
 from tests.unit import fake_project as fake
 from tests.unit.fake_evidence import plant
 
@@ -87,26 +92,52 @@ def test_without_a_counter_nothing_is_called(tmp_path: Path) -> None:
     assert rapl.read(tmp_path) is None
 
 
-def test_the_table_and_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def choose_and_record(energy: dict[str, Any] | None = None) -> Plan:
+    """A choice on planted evidence, and a run of which two steps count: 100 s."""
     plant()
     settings = fake.settings()
     choose.run(settings)
-    with pytest.raises(ArtifactError, match=r"run\.json: not there yet"):
-        worth.run(settings)
-    seconds = {"build@baseline": ("computed", 90.0), "bench": ("computed", 10.0)}
-    seconds |= {"build@student": ("reused", 1.0), "report": ("computed", 5.0)}
-    stages = {name: {"state": state, "began": 1.0, "seconds": took} for name, (state, took) in seconds.items()}
-    worth.RUN_RECORD.parent.mkdir()
-    worth.RUN_RECORD.write_text(json.dumps({"stages": stages}))
-    assert worth.step_seconds(LastRun.read()) == {"build@baseline": 90.0, "bench": 10.0}
-    capsys.readouterr()
-    worth.run(settings)
-    said = capsys.readouterr().out
-    # 1 ms a row: 3.6 million an hour at 0.05; student_int8 0.2 ms
-    assert f"| baseline | {0.05 / 3.6:.4g} |  | 0.01 | estimate |" in said
-    assert "| **student_int8**, chosen | 0.002778 | 80% | 0.002 | estimate |" in said
-    assert "2 steps, 100 s on 1 thread(s)" in said and "won back after 125,000 requests" in said
+    seconds = {"build@baseline": ("computed", 90.0), "bench": ("reused", 10.0)}
+    seconds |= {"build@student": ("restored", 0.0), "report": ("computed", 5.0)}
+    stages = {n: {"state": state, "seconds": 0.1, "computed_s": took} for n, (state, took) in seconds.items()}
+    artifact.write_json(RUN_RECORD, {"stages": stages, "energy": energy})
+    return settings.plan
+
+
+def shown(plan: Plan) -> str:
+    text = io.StringIO()
+    worth.show(Console(file=text, width=140), worth.worth(plan))
+    return text.getvalue()
+
+
+def test_the_account_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 ms a row are 3.6 million an hour at 0.05; student_int8 takes a fifth; 10 W for 100 s are 1000 J."""
+    monkeypatch.chdir(tmp_path)
+    found = worth.worth(choose_and_record())
+    base, _, best = found.lines
+    assert base.worth.cost_per_million == pytest.approx(0.05 / 3.6) and base.break_even_energy is None
+    assert found.spent is not None and (found.spent.steps, found.spent.joules) == (2, pytest.approx(1000))
+    assert found.spent.joules_from == "estimate" and best.saved == pytest.approx(0.8)
+    assert best.break_even_energy == pytest.approx(1000 / (0.01 - 0.002))
+    # 100 s of a core at 0.05 an hour, over 0.8 x 0.05 for 3.6 million requests
+    assert best.break_even_cost == pytest.approx((100 / 3600 * 0.05) / (0.8 * 0.05 / 3.6e6))
+    said = shown(fake.settings().plan)
+    assert "student_int8 has won that back in energy after 125,000 requests" in said
     assert "assumed: 0.05 USD an hour for 1 core(s)" in said
+
+
+def test_measured_energy_takes_the_place_of_the_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = worth.worth(choose_and_record({"joules": 3.6e6, "seconds": 100.0, "source": "RAPL"}))
+    assert found.spent is not None and found.spent.joules_from == "RAPL"
+    assert found.spent.grams_co2 == pytest.approx(458) and found.spent.core_seconds == 100
+
+
+def test_without_a_run_nothing_is_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = choose_and_record()
+    RUN_RECORD.unlink()
+    assert worth.worth(plan).spent is None and "nothing is known of what the compression took" in shown(plan)
+    artifact.CHOSEN.unlink()
+    with pytest.raises(ArtifactError, match=r"chosen\.json: not there yet"):
+        worth.worth(plan)

@@ -1,0 +1,65 @@
+""".stillroom/run.json: how each stage of the flow run that was last here went, and the energy that was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tasks.core.artifact import read_json
+from tasks.core.frozen import Frozen
+
+RUN_RECORD = Path(".stillroom") / "run.json"
+
+
+class Energy(Frozen):
+    """What the machine took while a run computed; `source` says what counted it: RAPL, or a library and its version."""
+
+    joules: float
+    seconds: float
+    source: str
+
+
+class StageRun(Frozen):
+    """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long.
+
+    `computed_s`: how long the stage took when a run here last computed it; 0 when none did.
+    """
+
+    state: str
+    began: float = 0.0
+    seconds: float
+    computed_s: float = 0.0
+
+
+class LastRun(Frozen):
+    """The flow run that was last here. Without one, DVC alone drove the stages.
+
+    `energy` is that of the last run that computed something; null where nothing measures it.
+    """
+
+    flow_run_id: str = ""
+    flow_run_name: str = ""
+    flow_run_url: str = ""
+    stages: dict[str, StageRun] = Field(default_factory=dict)
+    energy: Energy | None = None
+
+    @classmethod
+    def read(cls) -> LastRun:
+        """The record of the last flow run, or an empty one when no flow ever ran here."""
+        return read_json(RUN_RECORD, cls) if RUN_RECORD.exists() else cls()
+
+    def state(self, stage: str) -> str:
+        """How a stage went, or `unknown` when no flow ran it."""
+        return self.stages[stage].state if stage in self.stages else "unknown"
+
+    def tags(self) -> dict[str, str]:
+        """Tags that name the driver and, where it is Prefect, the flow run."""
+        if not self.flow_run_id:
+            return {"driver": "dvc"}
+        return {
+            "driver": "prefect",
+            "prefect.flow_run_id": self.flow_run_id,
+            "prefect.flow_run_name": self.flow_run_name,
+            "prefect.flow_run_url": self.flow_run_url,
+        }

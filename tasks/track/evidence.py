@@ -46,52 +46,15 @@ class Row:
         """Its ONNX file."""
         return variant_folder(self.name) / "model.onnx"
 
+    @property
+    def portability(self) -> str:
+        """Whether it answers alike on processors without VNNI, in words."""
+        found = self.evaluation.portability
+        return found.verdict if found else "no 8-bit integers"
+
     def params(self) -> dict[str, str]:
         """The technique's parameters and the network's, flattened: `recover.epochs`, `model.width`."""
         return {**flatten(self.card.params), **flatten({"model": dict(self.arch)})}
-
-    def metrics(self) -> dict[str, float]:
-        """Quality on both splits, size and latency, with the units in their names."""
-        ours, ratio = self.evaluation, self.timing.ratio
-        return {
-            "test_accuracy": ours.test.accuracy,
-            "val_accuracy": ours.val.accuracy,
-            "test_macro_f1": ours.test.macro_f1,
-            "test_agreement": ours.test.agreement,
-            "test_calibration_error": ours.test.calibration_error,
-            "test_accuracy_drop": ours.harm.accuracy_drop.value,
-            "test_accuracy_drop_low": ours.harm.accuracy_drop.low,
-            "test_accuracy_drop_high": ours.harm.accuracy_drop.high,
-            "test_flips": ours.harm.flips,
-            "test_classes_hurt": len(ours.harm.hurt_classes),
-            "test_classes_never_predicted": len(ours.harm.never_predicted),
-            "size_bytes": ours.size_bytes,
-            "parameters": ours.parameters,
-            "macs": ours.macs,
-            "latency_p50_ms": self.timing.p50_ms,
-            "latency_p95_ms": self.timing.p95_ms,
-            "latency_ratio": ratio.value,
-            "latency_ratio_low": ratio.low,
-            "latency_ratio_high": ratio.high,
-            "latency_p99_ms": self.timing.p99_ms,
-            "throughput_rows_per_s": self.timing.rows_per_s,
-            **self._costs(),
-        }
-
-    def _costs(self) -> dict[str, float]:
-        """What is known only of some: memory and cold start, money and energy, portability, nearness to the limit."""
-        found: dict[str, float | None] = {"latency_limit_share": self.timing.limit_share}
-        if self.footprint:
-            found["cold_start_ms"] = self.footprint.cold_start_ms.value
-            found["peak_memory_mb"] = self.footprint.peak_memory_mb
-        if self.worth:
-            found[f"cost_per_million_{self.worth.currency.lower()}"] = self.worth.cost_per_million
-            found["joules_per_request"] = self.worth.joules_per_request
-        if self.evaluation.harm.fairness:
-            found |= {f"test_{name}": value for name, value in self.evaluation.harm.fairness.model_dump().items()}
-        if self.evaluation.portability:
-            found["portability_disagreement"] = self.evaluation.portability.disagreement
-        return {name: value for name, value in found.items() if value is not None}
 
     def evidence_sha256(self) -> str:
         """Of everything that is logged of it: equal ones need not be logged twice."""

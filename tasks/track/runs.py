@@ -11,9 +11,10 @@ from tasks.core import artifact
 from tasks.core.last_run import LastRun
 from tasks.core.results import Chosen, PackageManifest, Summary
 from tasks.plan.schema import Settings
-from tasks.track import steps
+from tasks.track import steps, worth
 from tasks.track.candidate import gates_or_why, register
 from tasks.track.evidence import Row, check_current, flatten, read_row
+from tasks.track.metrics import metrics
 from tasks.track.models import log_model, logged_model
 from tasks.track.note import Links, Logged, description, parent_note
 from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
@@ -32,18 +33,21 @@ def run(settings: Settings) -> None:
     client = connect()
     import mlflow
 
+    account = worth.account_of(settings.plan, chosen, LastRun.read())
     last = _not_yet_logged(client, LastRun.read())
     about = {**git_tags(), **last.tags(), "data.digest": data_digest()}
     tags = {**about, "kind": "run", **SOURCE, "chosen": chosen.variant}
     with mlflow.start_run(run_name=last.flow_run_name or None, tags=tags) as parent:
         summary = _log_parent(settings, rows[chosen.variant])
+        mlflow.log_metrics(worth.metrics(account))
         mlflow.log_input(_dataset(settings), context="training")
         logged = {name: _log_row(client, settings, row, last, about) for name, row in rows.items()}
         links = Links(parent.info.experiment_id, parent.info.run_id)
         told = description(rows[chosen.variant], rows[chosen.reference], gates, about, links.run(links.parent_id))
         version = register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
         mlflow.set_tag("registered_version", version.number)
-        mlflow.set_tag("mlflow.note.content", parent_note(summary, rows, logged, gates, version, links))
+        note = parent_note(summary, rows, logged, gates, version, links)
+        mlflow.set_tag("mlflow.note.content", note + worth.markdown(account))
     new = sum(not each.reused for each in logged.values())
     print(f"logged {parent.info.run_name}: {len(rows)} variants, {new} of them new; challenger is {version}")
 
@@ -78,7 +82,7 @@ def _log_parent(settings: Settings, chosen: Row) -> Summary:
     data = {"source": plan.data.source, **plan.data.params}
     shared: dict[str, JsonValue] = {"seed": plan.seed, "threads": plan.threads, "data": data, "model": network}
     mlflow.log_params(flatten(shared))
-    mlflow.log_metrics(chosen.metrics())
+    mlflow.log_metrics(metrics(chosen))
     for folder, pattern in (
         (artifact.RESULTS, "*.json"),
         (artifact.RESULTS, "report.html"),
@@ -114,6 +118,7 @@ def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: di
         **SOURCE,
         "parent_variant": row.card.parent,
         "technique": row.card.technique,
+        "portability": row.portability,
         "build": last.state(f"build@{row.name}"),
         "evaluate": last.state(f"evaluate@{row.name}"),
     }
@@ -121,7 +126,7 @@ def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: di
         mlflow.log_params(row.params())
         mlflow.log_input(_dataset(settings), context="training")
         model_uri = earlier or log_model(row)
-        mlflow.log_metrics(row.metrics(), model_id=None if earlier else model_uri.removeprefix("models:/"))
+        mlflow.log_metrics(metrics(row), model_id=None if earlier else model_uri.removeprefix("models:/"))
         mlflow.log_artifact(str(artifact.variant_folder(row.name) / "card.json"))
         mlflow.log_artifact(str(artifact.evaluation_file(row.name)), "reports")
         mlflow.set_tag("model_uri", model_uri)

@@ -23,6 +23,7 @@ from flows.sweep import driver_tag, ends_on_ctrl_c, mend, sweep
 from tasks.core import artifact
 from tasks.core.errors import StillroomError
 from tasks.core.last_run import RUN_RECORD, Energy, LastRun, StageRun
+from tasks.evidence.energy import measured
 from tasks.plan import load
 
 UI = "http://127.0.0.1:4200"  # where `stillroom ui` shows the runs of a server that lived as long as its flow
@@ -136,17 +137,19 @@ def compress(workers: int = 2, force: bool = False) -> None:
     """Bring the whole plan up to date; RunFailedError names what failed. What was finished stays finished."""
     os.environ["STILLROOM_DRIVER"] = str(os.getpid())
     os.environ["STILLROOM_LOGS"] = str(LOGS)
-    todo = stages(load().plan)
+    plan = load().plan
+    todo, worth = stages(plan), plan.choose.worth
     BOARD.reset([*(stage.name for stage in todo), "track"])
     sweep()
     mend()
-    failed = run_stages(todo, workers, force)
-    record()
+    with measured(worth.run_energy, worth.grams_co2_per_kwh) as taken:
+        failed = run_stages(todo, workers, force)
+    record(taken.energy)
     if failed:
         BOARD.end("track", "skipped")
         raise RunFailedError("\n".join([*(account(name, why) for name, why in failed.items()), f"whole logs: {LOGS}/"]))
     track()
-    record()
+    record(taken.energy)
 
 
 def run(workers: int, force: bool) -> None:

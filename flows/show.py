@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.board import Board, Entry, last_line, ran_since
-from tasks.core.results import Summary
+from tasks.core.results import Summary, SummaryRow
 from tasks.plan import Plan
 
 NARROW = 104  # columns, below which the table of a run does without the space between its own
@@ -114,7 +114,8 @@ def table(summary: Summary, width: int = 120) -> Table:
         show_edge=not narrow,
         padding=0 if narrow else (0, 1),
         caption_justify="left",
-        caption=f"accuracy and drop (points) on test; latency ratio to {summary.reference} with its 95 % interval, "
+        caption=f"accuracy and drop (points{'' if narrow else '; in brackets 95 % sure of at most'}) on test; latency "
+        f"ratio to {summary.reference} with its 95 % interval, "
         f"{summary.threads} thread(s), batch {summary.batch}",
     )
     technique, accuracy = ("by", "acc.") if narrow else ("technique", "accuracy")
@@ -129,10 +130,17 @@ def table(summary: Summary, width: int = 120) -> Table:
             row.technique,
             f"{row.size_bytes / 1e3:,.{0 if narrow and row.size_bytes >= 1e6 else 1}f}",
             f"{row.accuracy:.2%}",
-            f"{row.accuracy_drop * 100:+.2f}",
+            drop(row, narrow),
             f"{ratio.value:.2f} [{ratio.low:.2f},{'' if narrow else ' '}{ratio.high:.2f}]",
             "yes" if row.on_front else "no",
             "chosen" if row.chosen else "",
             style="bold green" if row.chosen else None,
         )
     return found
+
+
+def drop(row: SummaryRow, narrow: bool) -> str:
+    """Points lost on test and, where there is place, how many at most, row by row; the reference loses none."""
+    found = row.drop_interval
+    told = f"{row.accuracy_drop * 100:+.2f}"
+    return told if narrow or found.low == found.high else f"{told} (≤ {found.high * 100:.2f})"

@@ -61,12 +61,12 @@ def waterfall_table(found: Waterfall, width: int) -> Table:
         pad_edge=False,
         padding=(0, 1) if wide else 0,
         caption_justify="left",
-        caption="accuracy on test, its change in points, by rows; latency over that of the step before, 95 % interval"
+        caption="accuracy on test, its change in points, row by row; ratio: latency to the reference's; 95 % intervals"
         + ("; in brackets what part of the whole way a step went" if wide else ""),
     )
     table.add_column("step", overflow="fold")
     table.add_column("by", overflow="fold")
-    for n, name in enumerate(("accuracy", "change", "kB", "change", "latency ratio" if wide else "ratio")):
+    for n, name in enumerate(("accuracy", "change", "kB", "change", "ratio")):
         table.add_column(name, justify="right", no_wrap=wide or n != 1, overflow="fold")
     table.add_column(
         "latency of the step" if wide else "step's latency", overflow="fold", min_width=16 if width >= TINY else None

@@ -19,7 +19,9 @@ def worth(plan: Plan) -> Account:
     chosen = artifact.read_json(artifact.CHOSEN, Chosen)
     if missing := [name for name in plan.variants if name not in chosen.worth]:
         raise ArtifactError(f"{artifact.CHOSEN}: says nothing of what {missing[0]!r} is worth; run again")
-    return account(chosen, LastRun.read(), plan.threads, Assumed(**plan.choose.worth.model_dump()))
+    return account(
+        chosen, LastRun.read(), plan.threads, Assumed(**plan.choose.worth.model_dump(exclude={"run_energy"}))
+    )
 
 
 def show(console: Console, found: Account) -> None:

@@ -64,7 +64,7 @@ def run(settings: Settings) -> None:
 
 def worth_of(timing: Timing, joules: float | None, block: WorthBlock) -> Worth:
     """What a request costs at that timing; `joules` as the processor counted them, None where it could not be asked."""
-    assumed = block.model_dump(exclude={"currency"})
+    assumed = block.model_dump(exclude={"currency", "run_energy"})
     price, energy, grams = request(timing.rows_per_s, timing.threads, joules, **assumed)
     return Worth(
         cost_per_million=price * MILLION,

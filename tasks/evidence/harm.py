@@ -103,8 +103,8 @@ def worst(drops: Iterable[Interval]) -> Interval:
     return Interval(value=max(d.value for d in found), low=max(d.low for d in found), high=max(d.high for d in found))
 
 
-def collapse(found: Harm) -> str | None:
-    """What the collapse alarm says; None where it is quiet."""
+def collapse(found: Harm) -> str:
+    """The alarm that a variant is of no use, in words; empty when there is none."""
     if found.constant:
         return "every row gets the same answer"
     if found.never_predicted:

@@ -6,10 +6,11 @@ around at `max_energy_range_uj`, and are often readable by root alone, and absen
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 POWERCAP = Path("/sys/class/powercap")
 PACKAGES = "*-rapl:[0-9]"  # not the parts within a package, which have two numbers
@@ -54,3 +55,41 @@ def joules_per_row(call: Callable[[], object], batch: int, seconds: float, folde
         calls += 1
     after = read(folder)
     return None if after is None else joules(before, after) / (calls * batch)
+
+
+class Meter:
+    """Adds up what all packages take within a `with`, looking often enough that no counter turns twice unseen."""
+
+    def __init__(self, folder: Path = POWERCAP, every_s: float = 20.0) -> None:
+        self._folder, self._every_s = folder, every_s
+        self._last = read(folder)
+        self._joules = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="rapl")
+
+    @property
+    def joules(self) -> float | None:
+        """So far; None where the counters are not there or may not be read."""
+        return None if self._last is None else self._joules
+
+    def __enter__(self) -> Self:
+        if self._last is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.look()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._every_s):
+            self.look()
+
+    def look(self) -> None:
+        """Add what was taken since the last look."""
+        now = read(self._folder) if self._last is not None else None
+        if self._last is not None and now is not None:
+            self._joules += joules(self._last, now)
+        self._last = now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.core.frozen import Frozen
@@ -21,4 +23,7 @@ class WorthBlock(Frozen):
     watts_per_core: float = Field(10.0, gt=0, description="of a busy core, where the processor's counter is unreadable")
     grams_co2_per_kwh: float = Field(
         458.0, ge=0, description="of the grid; 458: the world's in 2025 (Ember, Global Electricity Review 2026)"
+    )
+    run_energy: Literal["counter", "codecarbon"] = Field(
+        "counter", description="what measures a run's own energy: the processor's counter if readable, or codecarbon"
     )

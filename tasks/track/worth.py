@@ -12,7 +12,7 @@ def account_of(plan: Plan, chosen: Chosen, last: LastRun) -> Account | None:
     """The account of a choice; None where it says nothing of what its variants are worth."""
     if not {chosen.reference, chosen.variant} <= chosen.worth.keys():
         return None
-    return account(chosen, last, plan.threads, Assumed(**plan.choose.worth.model_dump()))
+    return account(chosen, last, plan.threads, Assumed(**plan.choose.worth.model_dump(exclude={"run_energy"})))
 
 
 def metrics(found: Account | None) -> dict[str, float]:

@@ -92,7 +92,7 @@ def judged(evidence: Evidence) -> dict[str, Any]:
         "claims": (size, speed, verdict.accuracy(mine, theirs), verdict.worst_class(mine.harm)),
         "alarms": alarms(mine.harm) if chosen != reference else (),
         "cautions": cautions(evidence),
-        "missed": sum(bool(c.gaps) for name, c in evidence.chosen.candidates.items() if name != reference),
+        "missed": sum(not c.fits for name, c in evidence.chosen.candidates.items() if name != reference),
         "harm": sentences(mine.harm),
         "harms": harm.table(evidence),
         "groups": bool(mine.harm.group_drop),
@@ -115,7 +115,8 @@ def reckoned(evidence: Evidence) -> dict[str, Any]:
 def promotable(settings: Settings, evidence: Evidence) -> tuple[gates.Gate, ...] | str:
     """The gates of promotion.yaml for the chosen variant, or why they cannot be judged."""
     name, reference = evidence.chosen.variant, evidence.chosen.reference
-    found = gates.figures(evidence.reports[name], evidence.reports[reference], evidence.timings[name])
+    mine, theirs, money = evidence.reports[name], evidence.reports[reference], evidence.chosen.worth.get(name)
+    found = gates.figures(mine, theirs, evidence.timings[name], money)
     try:
         return gates.check(found, settings.promotion.at_most.items(), settings.promotion.at_least.items())
     except ArtifactError as e:

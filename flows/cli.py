@@ -91,13 +91,15 @@ def rollback() -> None:
 @app.command()
 def serve(
     port: Annotated[int, Port] = 3000,
+    admin_port: Annotated[int, Port] = 3001,
     candidate: Annotated[bool, typer.Option("--candidate", help="Serve results/package, promoted or not.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; left out: params/rollout.yaml's.")] = None,
 ) -> None:
-    """Serve the champion beside the full model on 127.0.0.1."""
+    """Serve the champion beside the full model on 127.0.0.1, keep its rollout, and follow the registry."""
     from flows.serve import serve as start
 
     with for_people():
-        start(port=port, candidate=candidate)
+        start(port=port, admin_port=admin_port, candidate=candidate, workers=workers)
 
 
 @app.command()

@@ -18,10 +18,12 @@ import bentoml
 from serving.front import Front
 from serving.metrics import SECONDS
 from serving.package import PackageError
+from serving.parent import live_with_parent
 from serving.ticket import KeyTooShortError
 from serving.web import Web
 from serving.worker import Worker, configured
 
+live_with_parent()  # here, so that BentoML's own process does, too
 try:
     PACKAGE = configured()
     WEB = Web(PACKAGE.rollout)

@@ -1,4 +1,4 @@
-"""`stillroom serve`: the BentoML service, the keeper of its rollout and the follower of MLflow's champion, kept running.
+"""`stillroom serve`: the BentoML service, its rollout's keeper and the follower of MLflow's champion, kept running.
 
 One supervisor of a checkout keeps a rollout. A second server over the same control plane starts a service alone, which
 serves what the row says, and takes the keeper over when the first one ends.

@@ -6,7 +6,6 @@ process of a server carries a mark in its environment, by which it is found.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time

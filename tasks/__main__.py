@@ -14,7 +14,7 @@ from tasks.core.errors import StillroomError, nearest
 
 PER_VARIANT = ("build", "evaluate")
 ONCE = ("prepare", "bench", "choose", "package", "report")  # PER_VARIANT and these are the stages of dvc.yaml
-BY_HAND = ("handful", "track", "promote", "rollback", "fetch", "autoscale")
+BY_HAND = ("handful", "track", "promote", "rollback", "fetch", "follow", "mark", "autoscale")
 USAGE = f"usage: python -m tasks STEP [VARIANT]; STEP is one of {', '.join((*PER_VARIANT, *ONCE, *BY_HAND, 'schemas'))}"
 
 # Idle OpenMP threads that spin cost four times the work on a busy machine; set before any numeric library loads.

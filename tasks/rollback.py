@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import GateError
 from tasks.track.registry import Registry
+from tasks.track.withdraw import withdraw
 
 if TYPE_CHECKING:
     from tasks.plan.schema import Settings
@@ -20,7 +20,5 @@ def run(settings: Settings) -> None:
         raise GateError("nothing is promoted, so there is nothing to roll back; `stillroom promote` makes a champion")
     if before is None or before.number == champion.number:
         raise GateError(f"{champion} has no previous champion to go back to; it stays")
-    registry.point("champion", before)
-    registry.drop("previous_champion")
-    registry.write_tags(champion, {"rolled_back": datetime.now(UTC).isoformat(timespec="seconds")})
+    withdraw(registry, champion, before)
     print(f"champion: {before}; withdrawn: {champion}")

@@ -9,7 +9,7 @@ from pydantic import Field
 from serving.shapes import Frozen
 
 Mode = Literal["rolling", "settled", "rolled_back", "held"]
-Kind = Literal["boot", "package", "share", "advance", "rollback", "hold", "resume", "alarm", "refused", "admin"]
+Kind = Literal["boot", "package", "share", "advance", "rollback", "hold", "resume", "alarm", "refused", "admin", "wake"]
 NO_STAGE = -1
 
 

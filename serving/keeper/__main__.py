@@ -24,6 +24,7 @@ from serving.keeper.audit import Audit
 from serving.keeper.begin import begin, remember
 from serving.keeper.status import routes
 from serving.keeper.token import Tokens
+from serving.keeper.wake import Wake
 from serving.package import Package, PackageError
 from serving.parent import live_with_parent
 
@@ -109,7 +110,9 @@ def main(arguments: list[str]) -> int:
         return 1
     keeper = Keeper(store, package, None, offer=asked.offer)
     threading.Thread(target=keeper.run, daemon=True, name="keeper").start()
-    app = Admin(store, Tokens.read(), routes(store, package.rollout.stages, keeper.findings)).app
+    tokens = Tokens.read()
+    more = (Wake(Audit(store), tokens).route, *routes(store, package.rollout.stages, keeper.findings))
+    app = Admin(store, tokens, more).app
     uvicorn.run(
         app,
         host=asked.host,

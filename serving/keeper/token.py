@@ -11,7 +11,7 @@ from hashlib import sha256
 from serving.refusal import Refused
 
 ADMIN, FOLLOWER = "STILLROOM_ADMIN_TOKEN", "STILLROOM_FOLLOWER_TOKEN"
-OF_FOLLOWER = ("/package",)
+OF_FOLLOWER = ("/package", "/wake")
 
 
 @dataclass(frozen=True, repr=False)

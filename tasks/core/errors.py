@@ -6,7 +6,8 @@ StillroomError              printed as its message alone, exit status 1
 ├── ArtifactError           a file under artifacts/ or reports/ is missing or does not fit
 ├── TechniqueError          a technique cannot do what its row asks
 ├── NothingFitsError        no variant meets the budget
-└── GateError               a candidate may not be promoted
+├── GateError               a candidate may not be promoted
+└── KeeperError             the keeper of the rollout is away, or refuses a change
 
 A message says where, what was found, what is allowed and, for names, the nearest right one.
 Anything else that escapes is a fault of Stillroom and keeps its traceback.
@@ -46,6 +47,14 @@ class NothingFitsError(StillroomError):
 
 class GateError(StillroomError):
     """A candidate failed a gate of promotion.yaml, or there is nothing to promote or roll back."""
+
+
+class KeeperError(StillroomError):
+    """The keeper of the rollout is away (`status` 0), or answered with an HTTP status that is none of success."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:

@@ -58,6 +58,13 @@ class Registry:
             return None
         return _version(self._client.get_model_version_by_alias(MODEL, alias))
 
+    def numbered(self, number: str) -> Version | None:
+        """The version of a number, if there is one."""
+        if not number.isdecimal():
+            return None
+        found = self._client.search_model_versions(f"name = '{MODEL}' and version_number = {number}")
+        return _version(found[0]) if found else None
+
     def newest(self) -> Version | None:
         """The version with the highest number, if there is one."""
         found = self._client.search_model_versions(f"name = '{MODEL}'", max_results=1, order_by=["version_number DESC"])

@@ -36,7 +36,7 @@ from tasks.plan.schema import (
     Settings,
     Variant,
 )
-from tasks.track import provenance, registry, run, store
+from tasks.track import packages, provenance, registry, run, store
 from tests.unit import fake_evidence
 from tests.unit.fake_evidence import harm
 
@@ -386,4 +386,4 @@ def test_a_damaged_download_replaces_nothing(project: Path):
     with pytest.raises(ArtifactError) as refused:
         fetch.run(settings())
     assert str(refused.value).splitlines()[1:] == ["  more.txt: not in the manifest", "  treatment.onnx: wrong SHA-256"]
-    assert not list((project / fetch.SERVING).iterdir())
+    assert not list((project / packages.SERVING).iterdir())

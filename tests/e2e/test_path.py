@@ -46,7 +46,7 @@ def test_promote_refuses_naming_the_gate_and_nothing_is_served(done: Checkout) -
 
 def test_the_champion_answers_beside_the_full_model_and_stops_on_a_signal(done: Checkout) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--admin-port", str(free_port())]
     server = subprocess.Popen(command, cwd=done.root, env=environment(), start_new_session=True)
     try:
         base = f"http://127.0.0.1:{port}"

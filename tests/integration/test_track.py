@@ -37,6 +37,7 @@ from tasks.plan.schema import (
     Variant,
 )
 from tasks.track import packages, provenance, registry, run, store
+from tasks.track.registry import Registry
 from tests.unit import fake_evidence
 from tests.unit.fake_evidence import harm
 
@@ -356,6 +357,8 @@ def test_promote_roll_back_and_fetch(project: Path, capsys: pytest.CaptureFixtur
     promote.run(settings())
     assert "already is the champion" in capsys.readouterr().out
     assert aliases() == {"challenger": "2", "champion": "2", "previous_champion": "1"}
+    found = [Registry.open().numbered(number) for number in ("1", "2", "3", "candidate")]
+    assert [version and version.number for version in found] == ["1", "2", None, None]
 
     fetch.run(settings())
     folder = Path(capsys.readouterr().out.splitlines()[-1])

@@ -60,6 +60,7 @@ def test_every_command_is_explained():
         "promote",
         "rollback",
         "serve",
+        "rollout",
         "schedule",
         "ui",
         "doctor",

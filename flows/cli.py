@@ -66,13 +66,15 @@ def run(
             help="Rehearse on a handful of rows, estimate, and stop; left out: rehearse before a long run, then go on.",
         ),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --preflight: print the estimate as JSON.")] = False,
 ) -> None:
     """Bring every row of the plan up to date, compare them, choose, package, and log the run to MLflow."""
+    if as_json and not preflight:
+        raise typer.BadParameter("--json goes with --preflight; after a run, `stillroom report --json`")
     with for_people():
         found = load().plan
-    with for_people():
         if preflight is not False:
-            rehearse(found, workers, asked=bool(preflight))
+            rehearse(found, workers, asked=bool(preflight), force=force, as_json=as_json)
         if not preflight:
             run_plan(found, workers, force)
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Literal
 
-from tasks.core.rehearsal import Sizes
+from flows.rehearsal import Rehearsed
+from tasks.core.frozen import Frozen
+from tasks.core.rehearsal import Lap, Sizes
+from tasks.core.results import Bench
 from tasks.plan import Plan
 from tasks.plan.shorten import passes, shortened, trials
 
-
-class Rehearsed(NamedTuple):
-    """One step of the rehearsal: what it took there."""
-
-    step: str
-    seconds: float
-    peak_mb: float
-    laps: tuple[float, ...]
+STAGE_S = 1.0  # what DVC takes about a step: hashing, its lock, its cache
+ROUGH_STEP_S = 5.0  # a step, roughly, beside the passes of its training
 
 
-class Estimate(NamedTuple):
+class Estimate(Frozen):
     """One step of the run: what it will take, more or less."""
 
     step: str
@@ -30,56 +27,77 @@ class Estimate(NamedTuple):
     disk_mb: float
 
 
-def estimates(
-    plan: Plan, sizes: Sizes, done: list[Rehearsed], row_s: Mapping[str, float], folder: Path
-) -> list[Estimate]:
-    """From the rehearsal to the run; `row_s` is what a variant takes to answer a row.
+def estimates(plan: Plan, sizes: Sizes, done: Sequence[Rehearsed], bench: Bench, folder: Path) -> list[Estimate]:
+    """From the rehearsal to the run, for every step that was rehearsed.
 
-    A build grows with its passes and their rows, an evaluation with the rows that it and the reference answer; the rest
-    stays as it was. `folder` is the rehearsal's, whose models are as large as the run's.
+    A build grows with its passes and their rows, an evaluation with the rows that it and the reference answer, the
+    bench with the rounds that it needs; the rest stays as it was. `folder` is the rehearsal's, whose models are as large as
+    the run's.
     """
-    start_s = min(each.seconds for each in done)  # what any step takes before it begins
-    grows = sizes.rows["train"] / max(1, sizes.rehearsed["train"])
-    more_rows = sum(sizes.rows[split] - sizes.rehearsed[split] for split in ("val", "test"))
+    row_s = {name: min(t.p50_ms / t.batch for t in timings) / 1000 for name, timings in bench.timings.items()}
     data_mb = sum(sizes.rows.values()) * sizes.row_bytes / 1e6
     found = []
     for each in done:
         verb, _, name = each.step.partition("@")
-        seconds, peak, disk = each.seconds, each.peak_mb, _disk_mb(folder, verb, name)
-        if verb == "handful":
-            verb, peak, disk = "prepare", peak + data_mb, data_mb
+        seconds, peak, disk = each.seconds, each.peak_mb, disk_mb(folder, verb, name)
+        if verb == "prepare":
+            peak, disk = peak + data_mb, data_mb
         elif verb == "build":
-            params = plan.variants[name].params
-            one = median(each.laps[1:] or each.laps) if each.laps else 0.0
-            more_trials = trials(params) / trials(shortened(params))
-            rest = max(0.0, seconds - sum(each.laps) - start_s) * more_trials
-            seconds, peak = start_s + rest + passes(params) * one * grows, peak + data_mb
+            seconds, peak = build_s(plan, name, sizes, each), peak + data_mb
         elif verb == "evaluate":
-            seconds += more_rows * (row_s[name] + row_s[plan.choose.reference])
+            seconds = evaluate_s(sizes, each, row_s[name] + row_s[plan.choose.reference])
         elif verb == "bench":
-            seconds += len(plan.bench.engines) * len(plan.bench.threads) * plan.bench.budget_s  # at most
-        found.append(Estimate("@".join(filter(None, (verb, name))), seconds, peak, disk))
+            seconds = bench_s(plan, bench, each)
+        seconds += each.start_s + STAGE_S
+        found.append(Estimate(step=each.step, seconds=seconds, peak_mb=peak, disk_mb=disk))
     return found
 
 
-def _disk_mb(folder: Path, verb: str, name: str) -> float:
+def build_s(plan: Plan, name: str, sizes: Sizes, seen: Rehearsed) -> float:
+    """The passes, each with all rows, and whatever else the step did as long as it took, once for each trial."""
+    params = plan.variants[name].params
+    short = shortened(params)
+    rest = max(0.0, seen.seconds - sum(each.seconds for each in seen.laps)) * trials(params) / trials(short)
+    rehearsed = sum(each.kind == "train" for each in seen.laps)
+    more = passes(params) / max(1, passes(short))  # not its passes: how often a technique trains, it alone knows
+    return rest + rehearsed * more * pass_s(seen.laps, sizes)
+
+
+def pass_s(seen: Sequence[Lap], sizes: Sizes) -> float:
+    """A pass over all rows of train, and the look at val after it; 0 where nothing was trained."""
+    return sum(row_seconds(seen, kind) * sizes.rows[kind] for kind in ("train", "val"))
+
+
+def row_seconds(seen: Sequence[Lap], kind: Literal["train", "val"]) -> float:
+    """What a row took in the passes of a kind, the first left out, which is always slow; 0 where there was none."""
+    rates = [each.seconds / each.rows for each in seen if each.kind == kind]
+    return median(rates[1:] or rates) if rates else 0.0
+
+
+def evaluate_s(sizes: Sizes, seen: Rehearsed, pair_s: float) -> float:
+    """All rows of val and test, answered by the variant and the reference in `pair_s` a row."""
+    return seen.seconds + pair_s * sum(sizes.rows[split] - sizes.rehearsed[split] for split in ("val", "test"))
+
+
+def bench_s(plan: Plan, bench: Bench, seen: Rehearsed) -> float:
+    """Rounds until every interval is narrow enough, each as long as the plan says; no longer than `budget_s`."""
+    block = plan.bench
+    calls_s = len(plan.variants) * len(block.batch) * block.round_ms / 1000
+    widths = [(t.ratio.high - t.ratio.low) / 2 / t.ratio.value for each in bench.timings.values() for t in each]
+    rounds = next(iter(bench.timings.values()))[0].rounds
+    # An interval narrows with the square root of the time that was measured.
+    needed = rounds * (max(widths) / block.precision) ** 2
+    points = len(block.engines) * len(block.threads)
+    return seen.seconds + points * min(block.budget_s, max(needed, block.rounds) * calls_s)
+
+
+def rough_s(sizes: Sizes, trained: Mapping[str, int], first: Rehearsed, stages: int) -> float:
+    """The whole run, judged by the first row that was trained: as if every pass of the others took as long."""
+    return sum(trained.values()) * pass_s(first.laps, sizes) + stages * ROUGH_STEP_S
+
+
+def disk_mb(folder: Path, verb: str, name: str) -> float:
     """What a step left on the disk of the rehearsal: a model's size does not depend on the rows."""
-    place = {"build": folder / "artifacts" / name, "package": folder / "results/package"}.get(verb)
+    places = {"build": folder / "artifacts" / name, "package": folder / "results/package", "track": folder / "mlflow"}
+    place = places.get(verb)
     return sum(f.stat().st_size for f in place.rglob("*") if f.is_file()) / 1e6 if place else 0.0
-
-
-def told(found: list[Estimate], workers: int) -> str:
-    """The table for people, and the whole."""
-    wide = max(len(each.step) for each in found)
-    lines = [f"{'step'.ljust(wide)}  {'time':>9}  {'memory, MB':>10}  {'disk, MB':>9}"]
-    lines += [f"{e.step.ljust(wide)}  {clock(e.seconds):>9}  {e.peak_mb:10.0f}  {e.disk_mb:9.1f}" for e in found]
-    memory = sum(sorted((e.peak_mb for e in found), reverse=True)[:workers])
-    whole = f"in all about {clock(sum(e.seconds for e in found))} of work ({workers} steps side by side: less)"
-    return "\n".join([*lines, f"{whole}, {memory:.0f} MB of memory, {sum(e.disk_mb for e in found):.0f} MB of disk"])
-
-
-def clock(seconds: float) -> str:
-    """As in 42 s, 3 min, 2.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

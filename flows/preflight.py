@@ -1,104 +1,65 @@
-"""A rehearsal: the whole tree, end to end, on a handful of rows, before the hours are spent.
+"""What a run would do, end to end, on a handful of rows, before the hours are spent.
 
-Every step runs as it would, in a folder of its own, with the training cut short: reading the data, every technique,
-export with its parity, loading, the benchmark, the choice, the package and the page. What fails there fails in the
-first minute; from what succeeds, time, memory and disk of the run are estimated.
+Every step that the run would take is taken, with the training cut short: reading the data, every technique, export with
+its parity, the benchmark, the choice, the package, the page, the service's start and MLflow. What fails there fails in
+the first minute; from what succeeds, time, memory and disk of the run are estimated. Rows that are current are not
+built again: the rehearsal starts from them, as the run would.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 
-import psutil
-import yaml
-
-from flows.board import tail
-from flows.estimate import Estimate, Rehearsed, estimates
+from flows.estimate import Estimate, estimates, rough_s
+from flows.rehearsal import FOLDER, Rehearsed, rehearsal
+from flows.stages import stages
 from tasks.core.artifact import BENCH, read_json
-from tasks.core.errors import StillroomError
-from tasks.core.rehearsal import SIZES, VARIABLE, Sizes, laps
+from tasks.core.rehearsal import SIZES, Sizes
+from tasks.core.results import Bench
 from tasks.plan import Plan
-from tasks.plan.shorten import passes, short_plan
+from tasks.plan.shorten import passes
 
-FOLDER = Path(".stillroom/preflight")
-OWN = ("artifacts", "reports", "results", "params", "mlflow", "data.dvc", "dvc.lock", "dvc.yaml")
-LONG_MB = 50.0  # megabytes of rows that all passes read together: from here on it is rehearsed unasked
-FEW_PASSES = 3
+LONG_S = 180.0  # a run that would take longer is rehearsed unasked
+FEW_ROWS = 20_000  # that all passes read together: no network needs long for so few
 
 
-class PreflightError(StillroomError):
-    """The rehearsal failed; the message holds the step and the end of its log. Nothing of the run was begun."""
+def preflight(
+    plan: Plan, stale: Collection[str], *, asked: bool, tell: Callable[[str], None] = lambda _: None
+) -> list[Estimate]:
+    """Rehearse what would run, and estimate it; PreflightError at the first step that fails. `tell` hears each step.
+
+    Unless it is asked for, it ends as soon as the run is seen to be short, and returns an empty list.
+    """
+    trained = {name: passes(row.params) for name, row in plan.variants.items() if f"build@{name}" in stale}
+    if not asked and not sum(trained.values()):
+        return []
+    with rehearsal(plan, stale) as run:
+        done: list[Rehearsed] = []
+        for step in steps(plan, stale):
+            tell(step)
+            done.append(run(step))
+            sizes = read_json(FOLDER / SIZES, Sizes)
+            if not asked and is_short(sizes, trained, done, len(stale)):
+                return []
+        found = estimates(plan, sizes, done, read_json(FOLDER / BENCH, Bench), FOLDER)
+    return [each for each in found if each.step in stale or each.step == "track"]
 
 
-def is_long(plan: Plan) -> bool:
-    """Whether rows are to be built whose training reads so much that a rehearsal pays; reads the data to know."""
-    missing = [row for name, row in plan.variants.items() if not Path("artifacts", name).exists()]
-    work = sum(passes(row.params) for row in missing)
-    if work <= FEW_PASSES:
-        return False
-    lay_out(plan)
-    rehearse("handful")
-    sizes = read_json(FOLDER / SIZES, Sizes)
-    return work * sizes.rows["train"] * sizes.row_bytes / 1e6 > LONG_MB
+def steps(plan: Plan, stale: Collection[str]) -> Iterator[str]:
+    """The steps, each after what it needs: all stages but the builds of rows that are current, then what comes after.
+
+    Evaluations are not left out: on a handful of rows the current ones hold no more.
+    """
+    yield from (s.name for s in stages(plan) if s.name in stale or not s.name.startswith("build@"))
+    yield from ("serve", "track")
 
 
-def preflight(plan: Plan) -> list[Estimate]:
-    """Rehearse every step; PreflightError at the first that fails."""
-    lay_out(plan)
-    done = [rehearse(*step) for step in steps(plan)]
-    bench = json.loads(FOLDER.joinpath(BENCH).read_text(encoding="utf-8"))
-    row_s = {name: points[0]["p50_ms"] / points[0]["batch"] / 1000 for name, points in bench["timings"].items()}
-    return estimates(plan, read_json(FOLDER / SIZES, Sizes), done, row_s, FOLDER)
+def is_short(sizes: Sizes, trained: dict[str, int], done: list[Rehearsed], stages_: int) -> bool:
+    """Whether what is known after `done` says that the run takes no more than a few minutes.
 
-
-def steps(plan: Plan) -> Iterator[tuple[str, ...]]:
-    """The steps in an order that every need allows: a chain's own mistakes come out before the next chain begins."""
-    yield ("handful",)
-    for verb in ("build", "evaluate"):
-        yield from ((verb, name) for name in plan.variants)
-    yield from (("bench",), ("choose",), ("package",), ("report",))
-
-
-def lay_out(plan: Plan) -> None:
-    """A fresh folder with the shortened plan, in which all else of the checkout is at its place."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    (FOLDER / "logs").mkdir(parents=True)
-    for entry in Path().iterdir():
-        if not entry.name.startswith(".") and entry.name not in OWN:
-            (FOLDER / entry.name).symlink_to(entry.resolve())
-    shutil.copytree("params", FOLDER / "params", ignore=shutil.ignore_patterns("examples", "schemas", "smoke.yaml"))
-    text = yaml.safe_dump(short_plan(plan), sort_keys=False, allow_unicode=True)
-    (FOLDER / "params/plan.yaml").write_text(text, encoding="utf-8")
-
-
-def rehearse(*step: str) -> Rehearsed:
-    """Run one step there and watch it; PreflightError when it fails."""
-    name = "@".join(step)
-    log, timed = FOLDER / "logs" / f"{name}.log", FOLDER / "logs" / f"{name}.laps"
-    environment = {**os.environ, VARIABLE: str(timed.absolute()), "STILLROOM_DRIVER": str(os.getpid())}
-    environment.pop("STILLROOM_LOGS", None)
-    start, peak = time.perf_counter(), 0
-    with log.open("w", encoding="utf-8") as out:
-        command = [sys.executable, "-m", "tasks", *step]
-        process = psutil.Popen(command, cwd=FOLDER, env=environment, stdout=out, stderr=subprocess.STDOUT)
-        while process.poll() is None:
-            peak = max(peak, _held(process))
-            time.sleep(0.05)
-    if process.returncode:
-        said = "\n  ".join(tail(name, 8, FOLDER / "logs"))
-        raise PreflightError(f"preflight: {name} would fail, so nothing was begun:\n  {said}\nwhole log: {log}")
-    return Rehearsed(name, time.perf_counter() - start, peak / 1e6, laps(timed))
-
-
-def _held(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
+    Looked at twice: once the rows are counted, and once a first row has been trained.
+    """
+    if len(done) == 1:
+        return sum(trained.values()) * sizes.rows["train"] < FEW_ROWS
+    seen = [each for each in done if each.laps]
+    return len(seen) == 1 and seen[0] is done[-1] and rough_s(sizes, trained, seen[0], stages_) < LONG_S

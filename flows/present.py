@@ -72,14 +72,17 @@ def run_plan(plan: Plan, workers: int, force: bool) -> None:
     out.print(f"next:  {me} promote    {me} serve    {me} ui", style="bold", highlight=False)
 
 
-def rehearse(plan: Plan, workers: int, *, asked: bool) -> None:
-    """Rehearse the plan where it is asked for or will take long, and print what the run will take."""
-    from flows import estimate, preflight
+def rehearse(plan: Plan, workers: int, *, asked: bool, force: bool, as_json: bool) -> None:
+    """Rehearse what would run where it is asked for or will take long, and print what the run will take."""
+    from flows import foretell, preflight
+    from flows.freshness import reasons
 
-    if not asked and not preflight.is_long(plan):
-        return
-    out.print("preflight: every step on a handful of rows (--no-preflight leaves it out)", style="dim")
-    print(estimate.told(preflight.preflight(plan), workers))
+    stale = {stage.name for stage in stages(plan)} if force else reasons(plan).keys()
+    with err.status("preflight") as line:
+        found = preflight.preflight(plan, stale, asked=asked, tell=lambda step: line.update(f"preflight: {step}"))
+    if asked or found:
+        told = foretell.foretold(found, workers, foretell.room())
+        print(told.model_dump_json(indent=2) if as_json else foretell.text(told))
 
 
 def command() -> str:

@@ -32,6 +32,14 @@ def cpu_quota(cgroup: Path) -> float | None:
     return None
 
 
+def memory_limit(cgroup: Path) -> int | None:
+    """The bytes that a container may use at most, from cgroup v2 or v1; None when nothing limits it."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        if (cgroup / name).exists() and (found := (cgroup / name).read_text().strip()).isdecimal():
+            return int(found)
+    return None
+
+
 def cpu_flags(cpuinfo: Path) -> set[str]:
     """The instruction sets of the first processor that Linux lists; empty elsewhere."""
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

@@ -1,7 +1,8 @@
 """handful: `prepare` for a rehearsal: the real source is read, then a few rows of every class of every split are kept.
 
-The rules about single values and shapes hold for a handful too and are checked; those about numbers of rows and shares
-are not. artifacts/full.json says how many rows, of how many bytes, the real `prepare` would write.
+Where artifacts/data is current (prepared/ in the rehearsal's folder), that is read instead. The rules about single
+values and shapes hold for a handful too and are checked; those about numbers of rows and shares are not.
+artifacts/full.json says how many rows, of how many bytes, the real `prepare` would write.
 """
 
 from __future__ import annotations
@@ -15,31 +16,37 @@ import numpy as np
 from tasks.core.arrays import pick
 from tasks.core.artifact import DATA, write_json
 from tasks.core.contract import Data, Split
-from tasks.core.dataset import SPLITS
+from tasks.core.dataset import SPLITS, read_data
 from tasks.core.errors import DataError
-from tasks.core.rehearsal import SIZES, Sizes
+from tasks.core.rehearsal import PREPARED, SIZES, Sizes
 from tasks.core.seed import seed_for
 from tasks.intake.facts import row_facts
 from tasks.plan import plugin
-from tasks.plan.schema import DataBlock, Expectations, Settings
+from tasks.plan.schema import DataBlock, Expectations, Promotion, Settings
 from tasks.prepare import carve_splits, normalised, require_sound, write
 from tasks.validate import check
 
 ROWS: Final = 64  # of every split, unless the classes are many
 ROWS_A_CLASS: Final = 4
+OF_GROUPS: Final = ("worst_group_drop_high", "demographic_parity_difference", "equalized_odds_difference")
 
 
 def run(settings: Settings) -> None:
     """Write artifacts/data with a handful of rows, and artifacts/full.json; DataError as `prepare`."""
     block, seed = settings.plan.data, seed_for(settings.plan.seed, "data")
-    raw = require_sound(plugin("sources", block.source).load(**block.params), block.source)
+    if PREPARED.exists():
+        raw = read_data(PREPARED)
+    else:
+        raw = require_sound(plugin("sources", block.source).load(**block.params), block.source)
+    require_groups(settings.promotion, raw)
     rows, row_bytes = full_size(raw, block)
     some_rows: dict[str, Any] = {n: cut(s, raw.classes, seed) for n in SPLITS if (s := getattr(raw, n)) is not None}
     few = replace(raw, **some_rows)
     facts = {name: row_facts(split) for name in SPLITS if (split := getattr(few, name)) is not None}
-    # The smallest number that `carve_splits` can always fill: one row of each class is left after val and test.
-    some = block.model_copy(update={"calibration_rows": min(block.calibration_rows, len(raw.classes))})
-    data, facts = carve_splits(few, facts, some, seed)
+    one = block.model_copy(update={"calibration_rows": 1})
+    data, facts = carve_splits(few, facts, one, seed)
+    # So few rows are left of train that it takes all of them to be enough for any technique's calibration.
+    data, facts["calibration"] = replace(data, calibration=data.train), facts["train"]
     data = normalised(data, facts["train"], block)
     result = check(data, facts, for_a_handful(settings.expectations))
     if result.broken:
@@ -47,6 +54,13 @@ def run(settings: Settings) -> None:
     write(DATA, data, result)
     few_rows = {name: len(data.split(name)) for name in SPLITS}
     write_json(SIZES, Sizes(rows=rows, rehearsed=few_rows, row_bytes=row_bytes))
+
+
+def require_groups(promotion: Promotion, data: Data) -> None:
+    """DataError when a gate of promotion.yaml is about groups and the data have none: it could never be judged."""
+    bounds = {*promotion.at_most, *promotion.at_least}
+    if data.train.groups is None and (about := sorted(bounds.intersection(OF_GROUPS))):
+        raise DataError(f"params/promotion.yaml: {', '.join(about)}: cannot be judged, the data have no groups")
 
 
 def cut(split: Split, classes: Any, seed: int) -> Split:

@@ -27,6 +27,7 @@ from tasks.core.errors import TechniqueError
 from tasks.core.optimize import cosine, optimizer_for
 from tasks.core.recipe import FitParams
 from tasks.core.rehearsal import lap
+from tasks.core.settle import settle_in_rehearsal
 from tasks.core.shared_step import Score, spread
 
 Batch = Mapping[str, Tensor]
@@ -82,12 +83,14 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     if params.augment and flat:
         raise TechniqueError(f"augment: {list(params.augment)} is for pictures (N, C, H, W), not {flat}; leave it out")
     distributed.require_even(min(params.batch, len(data.train)))
+    settle_in_rehearsal(module)
     device = best_device()
     generator = torch.Generator().manual_seed(torch.initial_seed())
     place(module, device)
     named = [*module.named_parameters(), *([] if helper is None else helper.to(device).named_parameters())]
     optimizer = optimizer_for(named, params)
-    steps = params.epochs * max(1, len(data.train) // params.batch)
+    batches_a_pass = max(1, len(data.train) // params.batch)
+    steps = params.epochs * batches_a_pass
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps, params.warmup))
     score, facts_of = spread(module, helper, partial(loss, module), params, device)
     best = Best(module, params.patience)
@@ -95,9 +98,10 @@ def fit(module: nn.Module, data: Data, loss: Loss, params: FitParams, *, helper:
     bar = tqdm(range(1, params.epochs + 1), file=sys.stdout, unit="epoch", disable=None)
     with repeatable():
         for epoch in bar:
-            with lap():
+            with lap("train", batches_a_pass * min(params.batch, len(data.train))):
                 mean_loss = _epoch(module, shuffled(data.train, params, device, generator), score, optimizer, schedule)
-                distributed.share_buffers(module)
+            distributed.share_buffers(module)
+            with lap("val", len(val)):
                 value = distributed.told(accuracy(module, val, device))
             _tell(bar, epoch, params.epochs, mean_loss, value)
             if best.keep(epoch, value):

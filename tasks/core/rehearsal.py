@@ -1,23 +1,23 @@
-"""What a rehearsal (`stillroom run --preflight`) measures and a run does not: how long a pass of a training took.
+"""What a rehearsal (`stillroom run --preflight`) measures and a run does not: how long the passes of a training took.
 
 Timings may not enter artifacts/, so they go to the file that STILLROOM_LAPS names, which a rehearsal alone sets.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tasks.core.artifact import ARTIFACTS
 from tasks.core.frozen import Frozen
 
 VARIABLE: Final = "STILLROOM_LAPS"
 SIZES = ARTIFACTS / "full.json"
+PREPARED = Path("prepared")  # in a rehearsal's folder: the run's own artifacts/data, where that is current
 
 
 class Sizes(Frozen):
@@ -28,16 +28,52 @@ class Sizes(Frozen):
     row_bytes: int
 
 
+class Lap(Frozen):
+    """A pass over a split: `train` forward and backward, `val` forward only."""
+
+    kind: Literal["train", "val"]
+    rows: int
+    seconds: float
+
+
+class Order(Frozen):
+    """A step to be run by tasks.rehearse: what stands behind `python -m tasks`, and where its log and laps go."""
+
+    step: tuple[str, ...]
+    log: str
+    laps: str
+
+
+class Ready(Frozen):
+    """tasks.rehearse has imported everything, in so many seconds."""
+
+    seconds: float
+
+
+class Taken(Frozen):
+    """How a step ended, and what it took."""
+
+    status: int
+    seconds: float
+    peak_mb: float
+
+
+def rehearsing() -> bool:
+    """Whether this process is a step of a rehearsal."""
+    return VARIABLE in os.environ
+
+
 @contextmanager
-def lap() -> Iterator[None]:
-    """Note the seconds that what is inside took, one line a lap; nothing when no file is asked for."""
+def lap(kind: Literal["train", "val"], rows: int) -> Iterator[None]:
+    """Note what the pass inside took, one line a lap; nothing when no file is asked for."""
     began = time.perf_counter()
     yield
     if file := os.environ.get(VARIABLE):
         with Path(file).open("a", encoding="utf-8") as out:
-            out.write(json.dumps(time.perf_counter() - began) + "\n")
+            out.write(Lap(kind=kind, rows=rows, seconds=time.perf_counter() - began).model_dump_json() + "\n")
 
 
-def laps(file: Path) -> tuple[float, ...]:
-    """The seconds of each lap that `file` holds; empty when there is none."""
-    return tuple(json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()) if file.exists() else ()
+def laps(file: Path) -> tuple[Lap, ...]:
+    """Each lap that `file` holds; empty when there is none."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else ()
+    return tuple(Lap.model_validate_json(line) for line in lines)

@@ -1,0 +1,66 @@
+"""Runs the steps of a rehearsal, each in a process forked from this one, which has imported what they need.
+
+    python -m tasks.rehearse KIND
+
+Most of what a step takes on a handful of rows is its imports. Forked, it begins at once and is still a process of its
+own. One line of JSON on stdin asks for a step; one on stdout answers. Ends when stdin does. `flows.host` is the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from tasks.__main__ import main, write_to
+from tasks.core.rehearsal import VARIABLE, Order, Ready, Taken
+
+# What the steps of a kind import at last, wherever in them it stands. No library here starts a thread when imported.
+IMPORTS: Final = {
+    "build": ("tasks.build", "tasks.core.fit", "onnxruntime", "onnxscript", "torch.onnx._internal.exporter._core"),
+    "rest": ("tasks.evaluate", "tasks.bench", "onnxruntime", "scipy.stats", "fairlearn.metrics"),
+}
+
+
+def serve(kind: str) -> None:
+    """Import, say so, and answer orders until there are no more."""
+    began = time.perf_counter()
+    for name in IMPORTS[kind]:
+        import_module(name)
+    print(Ready(seconds=time.perf_counter() - began).model_dump_json(), flush=True)
+    for line in sys.stdin:
+        print(run(Order.model_validate_json(line)).model_dump_json(), flush=True)
+
+
+def run(order: Order) -> Taken:
+    """Run one step in a fork; how it ended and what it took. Its peak of memory has in it what is imported here."""
+    began = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        _be(order)
+    _, status, usage = os.wait4(child, 0)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Taken(status=os.waitstatus_to_exitcode(status), seconds=time.perf_counter() - began, peak_mb=peak / 1e6)
+
+
+def _be(order: Order) -> None:
+    """Become the step: never returns."""
+    status = 1
+    try:
+        write_to(Path(order.log))
+        os.environ[VARIABLE] = order.laps
+        status = main(list(order.step))
+    except BaseException:  # what would end a step's own process with a traceback ends this one with it too
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

@@ -31,8 +31,7 @@ def estimates(plan: Plan, sizes: Sizes, done: Sequence[Rehearsed], bench: Bench,
     """From the rehearsal to the run, for every step that was rehearsed.
 
     A build grows with its passes and their rows, an evaluation with the rows that it and the reference answer, the
-    bench with the rounds that it needs; the rest stays as it was. `folder` is the rehearsal's, whose models are as large as
-    the run's.
+    bench with the rounds that it needs; the rest stays as it was. `folder` is the rehearsal's: its models are as large.
     """
     row_s = {name: min(t.p50_ms / t.batch for t in timings) / 1000 for name, timings in bench.timings.items()}
     data_mb = sum(sizes.rows.values()) * sizes.row_bytes / 1e6

@@ -8,10 +8,13 @@ built again: the rehearsal starts from them, as the run would.
 
 from __future__ import annotations
 
+import os
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Collection, Iterator
 
 from flows.estimate import Estimate, estimates, rough_s
-from flows.rehearsal import FOLDER, Rehearsed, rehearsal
+from flows.rehearsal import FOLDER, PreflightError, Rehearsed, rehearsal
 from flows.stages import stages
 from tasks.core.artifact import BENCH, read_json
 from tasks.core.rehearsal import SIZES, Sizes
@@ -19,6 +22,7 @@ from tasks.core.results import Bench
 from tasks.plan import Plan
 from tasks.plan.shorten import passes
 
+ANSWER_S = 5.0  # how long the tracking server may take
 LONG_S = 180.0  # a run that would take longer is rehearsed unasked
 FEW_ROWS = 20_000  # that all passes read together: no network needs long for so few
 
@@ -33,6 +37,8 @@ def preflight(
     trained = {name: passes(row.params) for name, row in plan.variants.items() if f"build@{name}" in stale}
     if not asked and not sum(trained.values()):
         return []
+    if address := os.environ.get("MLFLOW_TRACKING_URI", ""):
+        require_answer(address)
     with rehearsal(plan, stale) as run:
         done: list[Rehearsed] = []
         for step in steps(plan, stale):
@@ -43,6 +49,20 @@ def preflight(
                 return []
         found = estimates(plan, sizes, done, read_json(FOLDER / BENCH, Bench), FOLDER)
     return [each for each in found if each.step in stale or each.step == "track"]
+
+
+def require_answer(address: str) -> None:
+    """PreflightError when `address` is a web address where nobody answers: a rehearsal has a store of its own."""
+    if not address.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{address.rstrip('/')}/health", timeout=ANSWER_S).close()
+    except urllib.error.HTTPError:
+        return  # somebody is there, whatever is thought of the question
+    except (OSError, ValueError) as e:
+        raise PreflightError(
+            f"preflight: track would fail, so nothing was begun:\n  MLFLOW_TRACKING_URI: {address}: no answer ({e})"
+        ) from None
 
 
 def steps(plan: Plan, stale: Collection[str]) -> Iterator[str]:

@@ -51,7 +51,8 @@ def passes(block: BaseModel) -> int:
     trainings = 1 + sum(getattr(block, name, 0) or 0 for name in TRAININGS)
     own = getattr(block, "epochs", 0) * trainings * (members if isinstance(members, int) else len(members))
     inner = (getattr(block, name) for name in type(block).model_fields)
-    again = 1 if own else getattr(block, "rounds", 1)  # what recovers does so after every round
+    once = own or hasattr(block, "ramp")  # over which the rounds are spread, within one recovery
+    again = 1 if once else getattr(block, "rounds", 1)
     return int(own) + again * sum(passes(value) for value in inner if isinstance(value, BaseModel))
 
 

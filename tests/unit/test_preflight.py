@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from torch import nn
 
-from flows import preflight
-from flows.estimate import Rehearsed, estimates, told
-from tasks import handful
-from tasks.core.artifact import DATA, read_json
+from flows import preflight, rehearsal
+from flows.estimate import STAGE_S, Estimate, estimates
+from flows.foretell import SPARE_MB, Room, foretold, text
+from flows.rehearsal import Rehearsed
+from flows.stages import stages
+from tasks import handful, prepare
+from tasks.core.artifact import DATA, read_json, write_json
 from tasks.core.contract import Split
 from tasks.core.dataset import read_data
-from tasks.core.rehearsal import SIZES, VARIABLE, Sizes, lap, laps
+from tasks.core.errors import DataError
+from tasks.core.findings import Interval
+from tasks.core.rehearsal import PREPARED, SIZES, VARIABLE, Lap, Sizes, lap, laps
+from tasks.core.results import Bench, Timing
+from tasks.core.settle import settle_in_rehearsal
 from tasks.plan import load
+from tasks.plan.gate import load_plan
 from tasks.plan.shorten import passes, short_plan, shortened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +53,7 @@ def test_every_example_is_cut_short_and_stays_a_plan(tmp_path: Path, monkeypatch
         for name, row in short.variants.items():
             assert passes(row.params) <= passes(plan.variants[name].params)
             assert getattr(row.params, "epochs", 0) <= 2
-        assert short.choose.at_most == {} and short.bench.budget_s == 1.0
+        assert set(short.choose.at_most) <= {"size_mb", "parameters", "macs"} and short.bench.budget_s == 1.0
 
 
 def test_passes_count_the_recovery_and_every_round() -> None:
@@ -47,6 +61,10 @@ def test_passes_count_the_recovery_and_every_round() -> None:
     assert (passes(rows["baseline"].params), passes(rows["pruned50"].params)) == (30, 10)
     assert passes(rows["baseline_int8"].params) == 0
     assert passes(shortened(rows["baseline"].params)) == 2
+    assert shortened(rows["baseline"].params).lr == 0.01
+    cifar10 = load_plan(ROOT / "params/examples/cifar10/plan.yaml").variants
+    found = {name: passes(cifar10[name].params) for name in ("taylor_half", "sparse90", "ticket90", "committee")}
+    assert found == {"taylor_half": 2 * 3, "sparse90": 15, "ticket90": 6 * (1 + 3 + 1), "committee": 2 * 10}
 
 
 def test_a_handful_has_rows_of_every_class() -> None:
@@ -66,16 +84,67 @@ def test_prepare_on_a_handful_says_how_many_there_would_be(tmp_path: Path, monke
     assert {*data.train.labels.tolist()} == set(range(10))
 
 
+def test_what_is_prepared_is_taken_in_place_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(ROOT / "params")
+    prepare.run(settings)
+    DATA.rename(PREPARED)
+    monkeypatch.setattr(handful, "plugin", lambda *_: pytest.fail("the source was read"))
+    handful.run(settings)
+    about = json.loads((PREPARED / "data.json").read_text())
+    assert read_json(SIZES, Sizes).rows == about["rows"]
+    few, whole = read_data(DATA), read_data(PREPARED)
+    assert few.preprocess == whole.preprocess and 64 <= len(few.train) <= 70
+
+
+def test_a_gate_on_groups_needs_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(ROOT / "params")
+    gates = settings.promotion.model_copy(update={"at_most": {"equalized_odds_difference": 0.1}})
+    with pytest.raises(DataError, match=r"promotion.yaml: equalized_odds_difference: cannot be judged"):
+        handful.run(settings.model_copy(update={"promotion": gates}))
+
+
 def test_laps_are_noted_only_where_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with lap():
+    with lap("train", 64):
         pass
     monkeypatch.setenv(VARIABLE, str(tmp_path / "laps"))
-    for _ in range(3):
-        with lap():
+    for kind in ("train", "val", "train"):
+        with lap(kind, 64):  # type: ignore[arg-type]
             pass
-    assert len(laps(tmp_path / "laps")) == 3
+    assert [each.kind for each in laps(tmp_path / "laps")] == ["train", "val", "train"]
     assert laps(tmp_path / "none") == ()
+
+
+def test_batch_norms_settle_at_once_in_a_rehearsal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = nn.BatchNorm2d(3)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    settle_in_rehearsal(nn.Sequential(norm))
+    assert norm.momentum == 0.1
+    monkeypatch.setenv(VARIABLE, "laps")
+    settle_in_rehearsal(nn.Sequential(norm))
+    rows = 5 + torch.randn(64, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    norm(rows)
+    assert torch.allclose(norm.running_mean, rows.mean((0, 2, 3)))
+
+
+def a_bench(precise: float) -> Bench:
+    """One variant, timed at 10 ms a row; the interval of its ratio is `precise` to either side after 9 rounds."""
+    percentiles = {f"p{p}_ms": 10.0 for p in (5, 25, 50, 75, 95, 99)}
+    ratio = Interval(value=1.0, low=1 - precise, high=1 + precise)
+    timing = Timing(
+        threads=1,
+        batch=1,
+        rows_per_s=100,
+        calls=9,
+        rounds=9,
+        ratio=ratio,
+        verdict="reference",
+        precise=True,
+        **percentiles,
+    )
+    return Bench.model_construct(timings={"baseline": (timing,)})
 
 
 def test_estimate_grows_with_passes_and_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,27 +155,108 @@ def test_estimate_grows_with_passes_and_rows(tmp_path: Path, monkeypatch: pytest
         rehearsed={"train": 100, "calibration": 10, "val": 50, "test": 50},
         row_bytes=1000,
     )
+    each = [Lap(kind=kind, rows=50, seconds=s) for s in (3.0, 0.5) for kind in ("train", "val")]
     done = [
-        Rehearsed("handful", 4.0, 100.0, ()),
-        Rehearsed("build@baseline", 6.0, 300.0, (3.0, 0.5, 0.5)),
-        Rehearsed("evaluate@baseline", 3.0, 200.0, ()),
-        Rehearsed("bench", 5.0, 50.0, ()),
-        Rehearsed("choose", 1.0, 50.0, ()),
+        Rehearsed("prepare", 4.0, 0.5, 100.0),
+        Rehearsed("build@baseline", 8.0, 2.0, 300.0, tuple(each)),
+        Rehearsed("evaluate@baseline", 3.0, 0.5, 200.0),
+        Rehearsed("bench", 5.0, 0.5, 50.0),
+        Rehearsed("serve", 1.0, 0.0, 50.0),
     ]
-    found = {e.step: e for e in estimates(plan, sizes, done, {"baseline": 0.01}, tmp_path)}
-    assert list(found) == ["prepare", "build@baseline", "evaluate@baseline", "bench", "choose"]
-    # 1 s to start, 1 s beside the passes, then 30 passes of 0.5 s over ten times the rows
-    assert found["build@baseline"].seconds == pytest.approx(1 + 1 + 30 * 0.5 * 10)
-    assert found["evaluate@baseline"].seconds == pytest.approx(3 + 200 * 0.02)
-    assert found["bench"].seconds == pytest.approx(5 + plan.bench.budget_s)
+    found = {e.step: e for e in estimates(plan, sizes, done, a_bench(0.9), tmp_path)}
+    assert list(found) == [e.step for e in done]
+    # 1 s beside the passes, then 30 passes of 0.01 s for each of 1000 rows of train and 100 of val
+    assert found["build@baseline"].seconds == pytest.approx(1 + 30 * 0.01 * 1100 + 2 + STAGE_S)
+    assert found["evaluate@baseline"].seconds == pytest.approx(3 + 200 * 0.02 + 0.5 + STAGE_S)
+    assert found["bench"].seconds == pytest.approx(5 + plan.bench.budget_s + 0.5 + STAGE_S)
     assert found["prepare"].disk_mb == pytest.approx(1.31) and found["build@baseline"].peak_mb == pytest.approx(301.31)
-    said = told(list(found.values()), workers=2)
-    assert "build@baseline" in said and "in all about 4 min of work" in said
+    quiet = {e.step: e for e in estimates(plan, sizes, done, a_bench(0.001), tmp_path)}["bench"].seconds
+    calls = len(plan.variants) * len(plan.bench.batch) * plan.bench.round_ms / 1000
+    assert quiet == pytest.approx(
+        5 + plan.bench.rounds * calls + 0.5 + STAGE_S
+    )  # the fewest rounds that the plan allows
 
 
-def test_smoke_is_not_long_and_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.plan.gate import load_plan
+def test_what_is_foretold_is_held_against_the_room_there_is() -> None:
+    found = [Estimate(step=f"build@v{k}", seconds=100, peak_mb=400 + k, disk_mb=10) for k in range(3)]
+    found.append(Estimate(step="track", seconds=20, peak_mb=1, disk_mb=5))
+    roomy = foretold(found, 2, Room(memory_mb=1e6, disk_mb=1e6))
+    assert roomy.warnings == () and roomy.seconds == 320
+    assert roomy.memory_mb == 402 + 401 + SPARE_MB and roomy.disk_mb == 2 * 30 + 5
+    assert "in all about 5 min of work" in text(roomy) and "build@v2" in text(roomy)
+    tight = foretold(found, 2, Room(memory_mb=1000, disk_mb=64)).warnings
+    assert tight[0] == "memory: about 1,303 MB needed, 1,000 MB available; --workers 1 needs less"
+    assert tight[1] == "disk: about 65 MB needed, 64 MB free"
+    assert "would compute nothing" in text(foretold([], 2, Room(memory_mb=1, disk_mb=1)))
 
+
+def test_a_plan_that_trains_nothing_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "rehearsal", lambda *_: pytest.fail("nothing to rehearse"))
+    plan = load(ROOT / "params").plan
+    assert preflight.preflight(plan, {"build@student_int8", "bench", "choose"}, asked=False) == []
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, folder: Path, rows: int, pass_s: float) -> list[str]:
+    """A rehearsal of a train split of `rows` whose passes take `pass_s`; the steps that it is asked for."""
+    ran: list[str] = []
+
+    def run(step: str) -> Rehearsed:
+        ran.append(step)
+        few = {"train": 64, "calibration": 64, "val": 64, "test": 64}
+        write_json(folder / SIZES, Sizes(rows={**few, "train": rows}, rehearsed=few, row_bytes=64))
+        passed = (Lap(kind="train", rows=rows, seconds=pass_s),) if step.startswith("build@") else ()
+        return Rehearsed(step, 1.0, 1.0, 1.0, passed)
+
+    @contextmanager
+    def rehearsal(*_: object) -> Iterator[Any]:
+        yield run
+
+    monkeypatch.setattr(preflight, "rehearsal", rehearsal)
+    monkeypatch.setattr(preflight, "FOLDER", folder)
+    return ran
+
+
+def test_an_unasked_rehearsal_ends_once_the_run_is_seen_to_be_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = load(ROOT / "params").plan
+    stale = {stage.name for stage in stages(plan)}
+    ran = fake(monkeypatch, tmp_path, rows=100, pass_s=9.0)
+    assert preflight.preflight(plan, stale, asked=False) == [] and ran == ["prepare"]
+    ran = fake(monkeypatch, tmp_path, rows=1000, pass_s=0.1)  # 70 passes
+    assert preflight.preflight(plan, stale, asked=False) == [] and ran == ["prepare", "build@baseline"]
+    ran = fake(monkeypatch, tmp_path, rows=1000, pass_s=5.0)
+    monkeypatch.setattr(preflight, "read_json", lambda path, kind: None if kind is Bench else read_json(path, kind))
+    monkeypatch.setattr(preflight, "estimates", lambda *_: [])
+    preflight.preflight(plan, stale - {"build@student"}, asked=False)
+    assert ran == [n for n in (s.name for s in stages(plan)) if n != "build@student"] + ["serve", "track"]
+
+
+def test_a_failure_tells_the_end_of_its_log_without_the_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(preflight, "rehearse", lambda *_: pytest.fail("nothing to rehearse"))
-    assert not preflight.is_long(load_plan(ROOT / "params/smoke.yaml"))
+    log = rehearsal.FOLDER / "logs/build@mine.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        'mine: begins\nTraceback (most recent call last):\n  File "x", line 1\n    boom()\nValueError: odd\n'
+    )
+    said = str(rehearsal.failure("build@mine", 1)).splitlines()
+    assert said == [
+        "preflight: build@mine would fail, so nothing was begun:",
+        "  mine: begins",
+        "  ValueError: odd",
+        "whole log: .stillroom/preflight/logs/build@mine.log",
+    ]
+    assert "signal 9 (out of memory?)" in str(rehearsal.failure("build@mine", -9))
+
+
+def test_clearing_removes_links_and_not_what_they_point_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/raw").write_text("dear")
+    folder = tmp_path / rehearsal.FOLDER
+    (folder / "logs").mkdir(parents=True)
+    (folder / "data").symlink_to(tmp_path / "data")
+    rehearsal.clear(keep=("logs",))
+    assert [p.name for p in folder.iterdir()] == ["logs"]
+    rehearsal.clear()
+    assert not folder.exists() and (tmp_path / "data/raw").read_text() == "dear"

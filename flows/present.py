@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,8 +79,13 @@ def rehearse(plan: Plan, workers: int, *, asked: bool, force: bool, as_json: boo
     from flows.freshness import reasons
 
     stale = {stage.name for stage in stages(plan)} if force else reasons(plan).keys()
-    with err.status("preflight") as line:
-        found = preflight.preflight(plan, stale, asked=asked, tell=lambda step: line.update(f"preflight: {step}"))
+    try:
+        with err.status("preflight") as line:
+            found = preflight.preflight(plan, stale, asked=asked, tell=lambda step: line.update(f"preflight: {step}"))
+    except KeyboardInterrupt as e:
+        number = e.args[0] if e.args else signal.SIGINT
+        err.print("stopped; nothing of the run was begun", markup=False, highlight=False)
+        raise typer.Exit(128 + number) from None
     if asked or found:
         told = foretell.foretold(found, workers, foretell.room())
         print(told.model_dump_json(indent=2) if as_json else foretell.text(told))

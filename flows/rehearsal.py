@@ -49,7 +49,7 @@ class Rehearsed(NamedTuple):
 def rehearsal(plan: Plan, stale: Collection[str]) -> Iterator[Callable[[str], Rehearsed]]:
     """What runs one step there; PreflightError when it fails. Afterwards all is gone but the logs of a failure."""
     lay_out(plan, stale)
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that `finally` is reached
+    before = signal.signal(signal.SIGTERM, _interrupt)
     hosts: list[Host] = []
     failed = False
     try:
@@ -63,6 +63,10 @@ def rehearsal(plan: Plan, stale: Collection[str]) -> Iterator[Callable[[str], Re
             host.close()
         signal.signal(signal.SIGTERM, before)
         clear(keep=("logs",) if failed else ())
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt(number)  # as Ctrl-C does, so that what was begun is ended
 
 
 def lay_out(plan: Plan, stale: Collection[str]) -> None:

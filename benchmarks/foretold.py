@@ -1,0 +1,82 @@
+"""What a preflight foretells against what the run then takes, step by step and in all.
+
+    python benchmarks/foretold.py [EXAMPLE | PLAN.yaml]
+
+In a fresh clone: `run --preflight --json`, then `run --no-preflight --workers 1`, whose steps are timed by the flow and
+whose processes are watched ten times a second. Without an argument the plan is that of the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS_APART = 0.1
+
+
+def main(plan: str = "") -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "checkout"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        stillroom = [sys.executable, "-m", "flows.cli"]
+        if plan.endswith(".yaml"):
+            shutil.copy(plan, folder / "params/plan.yaml")
+        elif plan:
+            subprocess.run([*stillroom, "use", plan, "--force"], cwd=folder, env=environment, check=True)
+        began = time.perf_counter()
+        asked = [*stillroom, "run", "--preflight", "--json"]
+        told = json.loads(subprocess.run(asked, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout)
+        print(f"preflight: {time.perf_counter() - began:.0f} s", flush=True)
+        peaks = watched([*stillroom, "run", "--no-preflight", "--workers", "1"], folder, environment)
+        table(told, json.loads((folder / ".stillroom/run.json").read_text())["stages"], peaks)
+        places = ("artifacts", "results/package", ".dvc/cache", "mlflow")
+        found = sum(f.stat().st_size for p in places for f in (folder / p).rglob("*") if f.is_file()) / 1e6
+        print(f"\ndisk, MB: {told['disk_mb']:.1f} foretold, {found:.1f} found ({', '.join(places)})")
+
+
+def watched(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Run `command`; the greatest resident memory of each step's process, in MB."""
+    peaks: dict[str, float] = {}
+    with (folder.parent / "run.log").open("w") as log:
+        process = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        while process.poll() is None:
+            for child in process.children(recursive=True):
+                try:
+                    words, held = child.cmdline(), child.memory_info().rss / 1e6
+                except psutil.Error:
+                    continue
+                if words[1:3] == ["-m", "tasks"]:
+                    step = "@".join(words[3:])
+                    peaks[step] = max(held, peaks.get(step, 0.0))
+            time.sleep(SECONDS_APART)
+    if process.returncode:
+        raise SystemExit((folder.parent / "run.log").read_text()[-2000:])
+    return peaks
+
+
+def table(told: dict[str, Any], taken: dict[str, Any], peaks: dict[str, float]) -> None:
+    """Both, side by side."""
+    print("| step | foretold, s | taken, s | ratio | foretold, MB | taken, MB |\n| --- | --- | --- | --- | --- | --- |")
+    whole = 0.0
+    for step in told["steps"]:
+        name, seconds = step["step"], taken[step["step"]]["seconds"]
+        whole += seconds
+        times = f"{step['seconds']:.1f} | {seconds:.1f} | {step['seconds'] / seconds:.2f}"
+        print(f"| {name} | {times} | {step['peak_mb']:.0f} | {peaks.get(name, 0.0):.0f} |")
+    print(f"| in all | {told['seconds']:.0f} | {whole:.0f} | {told['seconds'] / whole:.2f} | | |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -51,7 +51,8 @@ def test_what_the_service_would_refuse_is_one_line(tmp_path: Path) -> None:
     assert "tokenizer.json: makes 1 tokens of a text; preprocess.json says 6" in err
     narrow = {"rows": 4, "body_bytes": 1024, "timeout_s": 10.0, "concurrency": 16}
     package = made_package.make(tmp_path / "narrow", limits={**narrow, "body_bytes": 100})
-    assert "limits.body_bytes: 100; a request of one row has" in tried(package)[2]
+    status, _, err = tried(package)
+    assert status == 1 and "does not answer its own example" in err and "allowed: 100" in err
 
 
 def test_the_control_plane_is_named_and_not_asked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -48,21 +49,34 @@ class Rehearsed(NamedTuple):
 @contextmanager
 def rehearsal(plan: Plan, stale: Collection[str]) -> Iterator[Callable[[str], Rehearsed]]:
     """What runs one step there; PreflightError when it fails. Afterwards all is gone but the logs of a failure."""
-    lay_out(plan, stale)
     before = signal.signal(signal.SIGTERM, _interrupt)
     hosts: list[Host] = []
     failed = False
-    try:
-        hosts += [Host(kind, FOLDER) for kind in ("rest", "build")]  # data are read while the second imports torch
-        yield lambda step: _run(step, *hosts)
-    except PreflightError:
-        failed = True
-        raise
-    finally:
-        for host in hosts:
-            host.close()
-        signal.signal(signal.SIGTERM, before)
-        clear(keep=("logs",) if failed else ())
+    with _alone():
+        try:
+            lay_out(plan, stale)
+            hosts += [Host(kind, FOLDER) for kind in ("rest", "build")]  # data are read while the second imports torch
+            yield lambda step: _run(step, *hosts)
+        except PreflightError:
+            failed = True
+            raise
+        finally:
+            for host in hosts:
+                host.close()
+            signal.signal(signal.SIGTERM, before)
+            clear(keep=(LOGS.name,) if failed else ())
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one rehearsal at a time in a checkout: PreflightError while there is another."""
+    FOLDER.parent.mkdir(exist_ok=True)
+    with FOLDER.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PreflightError(f"preflight: another one is at work in {Path.cwd()}; wait for it") from None
+        yield
 
 
 def _interrupt(number: int, frame: object) -> None:

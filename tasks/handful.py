@@ -1,6 +1,6 @@
 """handful: `prepare` for a rehearsal: the real source is read, then a few rows of every class of every split are kept.
 
-Where artifacts/data is current (prepared/ in the rehearsal's folder), that is read instead. The rules about single
+Where artifacts/data is current (.prepared/ in the rehearsal's folder), that is read instead. The rules about single
 values and shapes hold for a handful too and are checked; those about numbers of rows and shares are not.
 artifacts/full.json says how many rows, of how many bytes, the real `prepare` would write.
 """

@@ -17,7 +17,7 @@ from tasks.core.frozen import Frozen
 
 VARIABLE: Final = "STILLROOM_LAPS"
 SIZES = ARTIFACTS / "full.json"
-PREPARED = Path("prepared")  # in a rehearsal's folder: the run's own artifacts/data, where that is current
+PREPARED = Path(".prepared")  # in a rehearsal's folder: the run's own artifacts/data, where that is current
 
 
 class Sizes(Frozen):

@@ -260,3 +260,12 @@ def test_clearing_removes_links_and_not_what_they_point_at(tmp_path: Path, monke
     assert [p.name for p in folder.iterdir()] == ["logs"]
     rehearsal.clear()
     assert not folder.exists() and (tmp_path / "data/raw").read_text() == "dear"
+
+
+def test_two_rehearsals_do_not_meet_in_one_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with rehearsal._alone(), pytest.raises(rehearsal.PreflightError, match="another one is at work"):
+        with rehearsal._alone():
+            pytest.fail("let in")
+    with rehearsal._alone():
+        pass

@@ -71,12 +71,14 @@ def rehearsal(plan: Plan, stale: Collection[str]) -> Iterator[Callable[[str], Re
 def _alone() -> Iterator[None]:
     """Only one rehearsal at a time in a checkout: PreflightError while there is another."""
     FOLDER.parent.mkdir(exist_ok=True)
-    with FOLDER.with_suffix(".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PreflightError(f"preflight: another one is at work in {Path.cwd()}; wait for it") from None
+    lock = os.open(FOLDER.parent, os.O_RDONLY)  # the folder above itself: a file would be left behind
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError:
+        raise PreflightError(f"preflight: another one is at work in {Path.cwd()}; wait for it") from None
+    finally:
+        os.close(lock)
 
 
 def _interrupt(number: int, frame: object) -> None:

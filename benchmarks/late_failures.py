@@ -108,7 +108,7 @@ PLANTED = {
     "a control plane of no known kind": Plant(
         {ROLLOUT: "treatment_share: 0.1\ncontrol: {url: 'mysql://db/stillroom'}\n"}
     ),
-    "a gate on groups that the data do not have": Plant({PROMOTION: "at_most: {worst_group_drop_high: 0.03}\n"}),
+    "a gate on groups that the data do not have": Plant({PROMOTION: "at_most: {worst_group_drop: 0.03}\n"}),
     "an MLflow server that does not answer": Plant({}),
 }
 ENVIRONMENT = {"an MLflow server that does not answer": {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}}

@@ -73,10 +73,11 @@ def _alone() -> Iterator[None]:
     FOLDER.parent.mkdir(exist_ok=True)
     lock = os.open(FOLDER.parent, os.O_RDONLY)  # the folder above itself: a file would be left behind
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PreflightError(f"preflight: another one is at work in {Path.cwd()}; wait for it") from None
         yield
-    except BlockingIOError:
-        raise PreflightError(f"preflight: another one is at work in {Path.cwd()}; wait for it") from None
     finally:
         os.close(lock)
 

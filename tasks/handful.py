@@ -28,7 +28,10 @@ from tasks.validate import check
 
 ROWS: Final = 64  # of every split, unless the classes are many
 ROWS_A_CLASS: Final = 4
-OF_GROUPS: Final = ("worst_group_drop_high", "demographic_parity_difference", "equalized_odds_difference")
+OF_GROUPS: Final = (
+    *("worst_group_drop", "worst_group_drop_estimate"),
+    *("demographic_parity_difference", "equalized_odds_difference"),
+)
 
 
 def run(settings: Settings) -> None:

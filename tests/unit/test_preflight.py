@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from tasks.core.results import Bench, Timing
 from tasks.core.settle import settle_in_rehearsal
 from tasks.plan import load
 from tasks.plan.gate import load_plan
+from tasks.plan.service import Ceiling
 from tasks.plan.shorten import passes, short_plan, shortened
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,11 @@ def test_what_is_prepared_is_taken_in_place_of_the_source(tmp_path: Path, monkey
     assert read_json(SIZES, Sizes).rows == about["rows"]
     few, whole = read_data(DATA), read_data(PREPARED)
     assert few.preprocess == whole.preprocess and 64 <= len(few.train) <= 70
+
+
+def test_the_gates_on_groups_are_gates() -> None:
+    assert set(handful.OF_GROUPS) <= set(get_args(Ceiling))
+    assert {name for name in get_args(Ceiling) if "group" in name} <= set(handful.OF_GROUPS)
 
 
 def test_a_gate_on_groups_needs_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

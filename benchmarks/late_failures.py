@@ -3,14 +3,15 @@
     python benchmarks/late_failures.py
 
 Each is the digits plan with one thing planted at the end of the tree, or after it. The table says which step of the
-rehearsal fell, after how many seconds, and the last line of what was said; `on a run` is what would have been computed
-before. Whatever a rehearsal leaves outside .stillroom/ is named.
+rehearsal fell, after how many seconds, how many of them a processor's, and the last line of what was said. Whatever a
+rehearsal leaves outside .stillroom/ is named.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -133,10 +134,10 @@ def rehearsed(name: str, folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(folder), **ENVIRONMENT.get(name, {})}
     check = [sys.executable, "-m", "flows.cli", "plan", "--check"]
     subprocess.run(check, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), processor_s()
     command = [sys.executable, "-m", "flows.cli", "run", "--preflight"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - began
+    took = f"{time.perf_counter() - began:.0f} | {processor_s() - worked:.0f}"
     said = done.stderr + done.stdout
     step = re.search(r"preflight: (\S+) would fail", said)
     left = subprocess.run(["git", "status", "--porcelain", "--ignored"], cwd=folder, capture_output=True, text=True)
@@ -144,15 +145,21 @@ def rehearsed(name: str, folder: Path) -> str:
     left_behind = [x for x in strange if not x.startswith((".stillroom/", ".dvc/"))]
     shutil.rmtree(folder)
     if done.returncode == 0 or step is None:
-        return f"| {name} | **not caught** (exit status {done.returncode}) | {seconds:.0f} | {said.strip()[-200:]} |"
+        return f"| {name} | **not caught** (exit status {done.returncode}) | {took} | {said.strip()[-200:]} |"
     last = [line.strip() for line in said.splitlines() if line.startswith("  ")][-1]
     where = f"{step[1]}{f' (left: {left_behind})' if left_behind else ''}"
-    return f"| {name} | {where} | {seconds:.0f} | {last} |"
+    return f"| {name} | {where} | {took} | {last} |"
+
+
+def processor_s() -> float:
+    """What all processes that this one started and that have ended have used, which other work does not lengthen."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main(*only: str) -> None:
     """Print the table, or the lines whose names hold one of the words given."""
-    print("| planted | caught at | seconds | said |\n| --- | --- | --- | --- |")
+    print("| planted | caught at | seconds | of a processor | said |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as scratch:
         for name in PLANTED:
             if not only or any(word in name for word in only):

@@ -2,7 +2,7 @@
 
 An advance needs proof: `min_rows` of the treatment, `hold_s` since the last change, and every awaited rule (p95,
 errors, and disagreement where it is measured) proven to be within its limit. Rules that may never have data (labelled
-feedback) need only not be harm. A rollback needs one proof of harm, in any mode and at any share above 0. A hold by hand
+feedback) need only not be harm. A rollback needs one proof of harm, in any mode, at any share above 0. A hold by hand
 stops advances alone. Drift moves nobody: it is told, and retraining answers it.
 """
 

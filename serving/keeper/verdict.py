@@ -5,6 +5,7 @@ from __future__ import annotations
 from serving.control.state import State
 from serving.control.tally import Tally
 from serving.keeper.judge import rules
+from serving.keeper.judge.drift import Distance
 from serving.keeper.judge.finding import Finding
 from serving.keeper.judge.harm import Harm
 from serving.keeper.judge.means import Means
@@ -42,10 +43,10 @@ class Verdict:
         self._means = Means(limits, package.rollout.drift)
         self._missing = NO_REFERENCE if shadow and reference is None else ""
 
-    @property
-    def moved(self) -> Moved | None:
-        """Drift against the reference, where the package has one."""
-        return self._moved
+    def distances(self) -> dict[str, Distance]:
+        """Of each feature to the reference, in its latest window; empty before there is one."""
+        windows = {} if self._moved is None else self._moved.windows
+        return {name: window.distance for name, window in windows.items() if window.distance is not None}
 
     def see(self, tally: Tally, now_s: float) -> Evidence:
         """What these counts show; `now_s` by the store's clock, as the row's."""

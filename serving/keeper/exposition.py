@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -31,10 +30,10 @@ class Snapshot:
     row: State | None = None
     findings: tuple[Finding, ...] = ()
     waits: tuple[str, ...] = ()
-    distances: Mapping[str, Distance] = MappingProxyType({})
-    workers: Mapping[str, int] = MappingProxyType({})
-    decisions: Mapping[str, int] = MappingProxyType({})
-    notices: Mapping[tuple[str, str], int] = MappingProxyType({})
+    distances: Mapping[str, Distance] = field(default_factory=dict)
+    workers: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    notices: Mapping[tuple[str, str], int] = field(default_factory=dict)
     judged_s: float = 0.0
 
 

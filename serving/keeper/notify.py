@@ -2,7 +2,7 @@
 
 To the webhook (`notify.webhook`, or STILLROOM_WEBHOOK): one JSON object, whose `text` chat services show as it is.
 To Prefect (`notify.prefect_api`, or STILLROOM_PREFECT_API): the events `stillroom.advance`, `stillroom.rollback`,
-`stillroom.drift` and `stillroom.alarm` about the resource `stillroom.rollout`, by POST to its /events.
+`stillroom.drift` and `stillroom.alarm` about the resource `stillroom.service`, by POST to its /events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from serving.shapes import Frozen, Notify
 
 WEBHOOK, PREFECT = "STILLROOM_WEBHOOK", "STILLROOM_PREFECT_API"
 Event = Literal["stillroom.advance", "stillroom.rollback", "stillroom.drift", "stillroom.alarm"]
-RESOURCE = "stillroom.rollout"
+RESOURCE = "stillroom.service"
 
 
 class Notice(Frozen):

@@ -35,6 +35,16 @@ def letter(url: str, content: Any, headers: Mapping[str, str]) -> Letter:
     return Letter(url, orjson.dumps(content), {"Content-Type": "application/json", **headers})
 
 
+class _Straight(urllib.request.HTTPRedirectHandler):
+    """A letter that is sent elsewhere would arrive there as a GET without a body: not delivered."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow nothing."""
+
+
+_OPENER = urllib.request.build_opener(_Straight)
+
+
 class Post:
     """Sends letters in order. `counts` has `sent`, `failed` and `dropped`."""
 
@@ -83,23 +93,28 @@ class Post:
                 return True
             if not again or wait_s is None or self._closed.wait(wait_s):
                 break
-        log.warning("%s: %s: %s; given up", self._name, urlsplit(what.url).hostname, fault)
+        log.warning("%s: %s: %s; given up", self._name, _host(what.url), fault)
         return False
 
 
 def _try(what: Letter) -> tuple[str, bool]:
     """Why it failed ("": it did not), and whether another try may help."""
-    if urlsplit(what.url).scheme not in ("http", "https"):
+    if not what.url.startswith(("http://", "https://")):
         return "not an http:// or https:// address", False
     try:
         asked = urllib.request.Request(what.url, what.body, dict(what.headers), method="POST")
-        with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as answer:
+        with _OPENER.open(asked, timeout=TIMEOUT_S) as answer:
             answer.read(1024)
     except urllib.error.HTTPError as e:
         e.close()
         return f"status {e.code}", e.code >= 500 or e.code in LATER
-    except (OSError, ValueError) as e:  # ValueError: what the URL's text makes of a header or a host
-        return type(e).__name__, True
-    except Exception as e:  # http.client's own kinds: the other end speaks no HTTP
-        return type(e).__name__, True
+    except Exception as e:  # no such host, refused, too slow, no HTTP at all, or a URL that is none
+        return type(e).__name__, not isinstance(e, ValueError)
     return "", True
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import rollout, sizing
+from flows import rollout, sizing, status
 from flows.environment import quiet
 from flows.present import err, for_people, rehearse, run_plan
 from flows.read import Json, commands
@@ -24,6 +24,7 @@ app = typer.Typer(
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 app.add_typer(commands)
 app.add_typer(sizing.commands)
+app.add_typer(status.commands)
 app.add_typer(rollout.commands, name="rollout")
 
 

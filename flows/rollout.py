@@ -1,43 +1,25 @@
-"""`stillroom rollout`: looks at the live rollout, and changes it by hand, through the keeper."""
+"""`stillroom rollout`: changes the live rollout by hand, through the keeper."""
 
 from __future__ import annotations
 
 import getpass
-import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from flows import tokens
-from flows.lease import newest
-from flows.present import err, for_people, out
+from flows.keeper import reached
+from flows.present import err, for_people
 from flows.read import Json
 from tasks.core import artifact
 from tasks.core.errors import KeeperError, StillroomError
-from tasks.live.keeper import ENVIRONMENT, Keeper, LateError
+from tasks.live.keeper import Keeper, LateError
 from tasks.live.shapes import Row
 
-commands = typer.Typer(help="Look at the live rollout, and change it by hand.", no_args_is_help=True)
+commands = typer.Typer(help="Change the live rollout by hand.", no_args_is_help=True)
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 AsJson = Annotated[bool, Json]
-EVENTS = 10
-
-
-@commands.command()
-def status(as_json: AsJson = False) -> None:
-    """Show who is served what, which workers follow, and what happened last."""
-    from flows.show_rollout import show
-
-    with for_people():
-        keeper = reached()
-        row, workers, events = keeper.row(), keeper.workers(), keeper.events()[-EVENTS:]
-        if as_json:
-            found = {"row": row and row.model_dump(), "workers": [w.model_dump() for w in workers]}
-            print(json.dumps({**found, "events": [e.model_dump() for e in events]}, indent=2))
-            return
-        show(out, keeper.url, row, workers, events)
 
 
 @commands.command()
@@ -87,11 +69,6 @@ def told(verb: str, as_json: bool, **asked: Any) -> None:
         row = changed(reached(), verb, **asked)
         line = f"generation {row.generation}: {row.mode}, share {row.share:g}, version {row.version}"
         print(row.model_dump_json(indent=2) if as_json else line)
-
-
-def reached() -> Keeper:
-    """The keeper of this checkout, or the one that STILLROOM_KEEPER names, with the token if it is known."""
-    return Keeper(os.environ.get(ENVIRONMENT, "") or newest(), tokens.known(tokens.ADMIN))
 
 
 def changed(keeper: Keeper, verb: str, **asked: Any) -> Row:

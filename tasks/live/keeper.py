@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.core.errors import KeeperError
+from tasks.live.glance import Glance
 from tasks.live.shapes import Event, Row, Worker
 
 ENVIRONMENT = "STILLROOM_KEEPER"
@@ -45,6 +46,10 @@ class Keeper:
     def workers(self) -> tuple[Worker, ...]:
         """The workers that were seen lately, the latest first."""
         return _shaped(TypeAdapter(tuple[Worker, ...]), self._ask("/workers"), self.url)
+
+    def glance(self) -> Glance:
+        """The whole rollout with its figures, as on the keeper's page."""
+        return _shaped(TypeAdapter(Glance), self._ask("/status.json"), self.url)
 
     def events(self, after: int = 0) -> tuple[Event, ...]:
         """All events with an id above `after`, oldest first."""

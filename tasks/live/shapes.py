@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Told(BaseModel):
+class Told(BaseModel):
+    """Base of what a keeper tells."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Row(_Told):
+class Row(Told):
     """The control row: who is served what."""
 
     generation: int
@@ -26,7 +28,7 @@ class Row(_Told):
     reason: str
 
 
-class Worker(_Told):
+class Worker(Told):
     """One worker: what it serves, and the fault that keeps it from serving what the row says."""
 
     worker: str
@@ -38,7 +40,7 @@ class Worker(_Told):
     cpu_s: float = 0
 
 
-class Event(_Told):
+class Event(Told):
     """One line of the audit log."""
 
     id: int

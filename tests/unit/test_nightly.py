@@ -17,8 +17,10 @@ from flows import certificate, deployment, notify, pull
 from flows import watch as live
 from flows.retrain import StepError, broke_down, verdict
 from tasks.core import artifact
-from tasks.core.errors import ArtifactError, GateError
+from tasks.core.errors import ArtifactError, GateError, KeeperError
 from tasks.core.results import Candidate, Chosen, PackageManifest
+from tasks.live.keeper import Keeper
+from tasks.live.shapes import Event, Row
 from tasks.plan import load
 from tests.unit import fake_evidence
 
@@ -45,21 +47,26 @@ def test_a_breakdown_is_tried_again(status: int, output: str) -> None:
     assert broke_down(None, None, SimpleNamespace(data=broken.value, message=str(broken.value)))
 
 
-def row(version: str = "7", mode: str = "rolling", share: float = 0.1) -> dict[str, Any]:
-    return {"version": version, "mode": mode, "share": share, "reason": "p95 above 100 ms"}
+def row(version: str = "7", mode: str = "rolling", share: float = 0.1) -> Row:
+    about = {"generation": 3, "package": "p", "package_sha256": "", "stage": 0, "since_s": 0, "by": "keeper"}
+    return Row(version=version, mode=mode, share=share, reason="p95 above 100 ms", **about)  # type: ignore[arg-type]
 
 
-def told(*answers: dict[str, Any] | None) -> Any:
+def told(*answers: Row | None, events: tuple[Event, ...] = ()) -> Any:
     """A keeper that gives these answers in turn, and the last one for ever; None stands for one that is away."""
     left = list(answers)
 
-    def look() -> dict[str, Any] | None:
-        found = left.pop(0) if len(left) > 1 else left[0]
-        if found is None:
-            raise live.KeeperAwayError("STILLROOM_KEEPER: no keeper answers")
-        return found
+    class Fake(Keeper):
+        def row(self) -> Row | None:
+            found = left.pop(0) if len(left) > 1 else left[0]
+            if found is None:
+                raise KeeperError("no keeper answers there")
+            return found
 
-    return look
+        def events(self, after: int = 0) -> tuple[Event, ...]:
+            return events
+
+    return Fake
 
 
 @pytest.fixture(autouse=True)
@@ -77,14 +84,8 @@ def test_a_version_that_nobody_takes_is_an_error_that_names_what_is_served() -> 
 
 
 def test_a_keeper_that_is_away_is_another_error() -> None:
-    with pytest.raises(live.KeeperAwayError):
+    with pytest.raises(KeeperError):
         live.until_served("7", 0.05, told(None))
-
-
-def test_no_keeper_at_the_address_is_said_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(live.KEEPER, "http://127.0.0.1:9")
-    with pytest.raises(live.KeeperAwayError, match=r"STILLROOM_KEEPER: .*127\.0\.0\.1:9/state"):
-        live.row()
 
 
 def test_watching_ends_when_it_has_arrived() -> None:
@@ -97,12 +98,20 @@ def test_watching_outlives_a_keeper_that_is_away() -> None:
 
 
 def test_a_rollback_fails_the_run_with_the_keepers_reason() -> None:
-    with pytest.raises(live.RolledBackError, match=r"version 7 was rolled back .* p95 above 100 ms"):
+    with pytest.raises(live.RolledBackError, match=r"version 7 was rolled back by keeper: p95 above 100 ms"):
         live.watch("7", 5, told(row(), row(mode="rolled_back", share=0.0)))
 
 
 def test_a_version_that_is_replaced_meanwhile_is_no_failure() -> None:
     assert "replaced by version 8" in live.watch("7", 5, told(row(), row("8")))
+
+
+def test_a_rollback_between_two_looks_is_known_from_the_log() -> None:
+    about = {"id": 1, "at_s": 0, "actor": "judge", "generation": 4, "reason": "wrong too often"}
+    back = Event(kind="rollback", numbers={"version": "7"}, **about)  # type: ignore[arg-type]
+    next_one = Event(kind="package", numbers={"version": "6"}, **{**about, "id": 2})  # type: ignore[arg-type]
+    with pytest.raises(live.RolledBackError, match="rolled back by judge: wrong too often"):
+        live.watch("7", 5, told(row(), row("6"), events=(back, next_one)))
 
 
 def test_a_watch_that_ends_early_says_where_it_stood() -> None:

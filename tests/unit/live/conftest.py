@@ -16,6 +16,7 @@ from serving.control.state import State
 from serving.control.store import Store, open_store
 from serving.keeper.admin import Admin
 from serving.keeper.audit import Audit
+from serving.keeper.status import routes
 from serving.keeper.token import Tokens
 from serving.keeper.wake import Wake
 
@@ -46,7 +47,9 @@ class Live:
 def live(tmp_path: Path) -> Iterator[Live]:
     store = open_store(f"sqlite:///{tmp_path / 'rollout.db'}", create=True)
     tokens = Tokens(ADMIN, FOLLOWER)
-    app = Admin(store, tokens, (Wake(Audit(store), tokens).route,)).app
+    found = [{"rule": "p95", "outcome": "harm", "sentence": "[slow] answers", "numbers": {}}]
+    more = (Wake(Audit(store), tokens).route, *routes(store, (0.1, 0.5), lambda: tuple(found)))
+    app = Admin(store, tokens, more).app
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

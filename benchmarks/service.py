@@ -1,0 +1,173 @@
+"""What a request costs: FastAPI, BentoML and MLServer as they come, and Stillroom with all that it does, side by side.
+
+    python benchmarks/service.py --rounds 10 --mlserver /path/to/its/venv/bin/python > table.md
+
+Every server runs the same network (benchmarks/peers/network.py) on one thread in one worker, and all run at once; one at a
+time is asked, each in every round, in shuffled order. The main figure is the processor time of the server's processes a
+request: on a shared machine it is the one that other work disturbs least. Ratios are of a round's own figures to the
+reference's in the same round: their median, and a 95 % bootstrap interval of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import network, servers
+from benchmarks.peers.servers import Server
+from tasks.capacity.closed_loop import Address
+from tasks.capacity.sweep import one
+
+REFERENCE = "FastAPI, lean"
+COUNT = 512  # distinct requests
+JSON, RAW = "application/json", "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One row of the table: a server, and how it is asked."""
+
+    name: str
+    server: Server
+    posts: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One way in one round."""
+
+    cpu_ms: float  # of the server's processes, a request
+    per_s: float
+    p95_ms: float
+    failed: int
+
+
+def posts(path: str, bodies: Sequence[bytes], kind: str = JSON, users: bool = False) -> list[bytes]:
+    """Whole HTTP requests; `users`: with a header for a user each."""
+    made = []
+    for i, body in enumerate(bodies):
+        user = f"X-Stillroom-User: user-{i}\r\n" if users else ""
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{user}Content-Length: {len(body)}"
+        made.append(f"{head}\r\n\r\n".encode() + body)
+    return made
+
+
+def asked(pictures: np.ndarray[Any, Any]) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """The same pictures as our and FastAPI's JSON, as the Open Inference Protocol's, and raw."""
+    own, protocol = [], []
+    for i, picture in enumerate(pictures):
+        own.append(json.dumps({"inputs": [picture.tolist()], "user_id": f"user-{i}"}, separators=(",", ":")).encode())
+        tensor = {"name": "images", "shape": [1, 1, 28, 28], "datatype": "UINT8", "data": picture.ravel().tolist()}
+        protocol.append(json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode())
+    return own, protocol, [picture.tobytes() for picture in pictures]
+
+
+@contextmanager
+def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
+    """All of them, running."""
+    own, protocol, raw = asked(network.pictures(COUNT))
+    model = root / "model.onnx"
+    model.write_bytes(network.mlp(0))
+    with ExitStack() as stack:
+
+        def start(server: Any) -> Server:
+            started: Server = stack.enter_context(server)
+            return started
+
+        def ours(name: str, **rollout: Any) -> Server:
+            return start(servers.stillroom(network.package(root / name, **rollout), root / f"{name}_home"))
+
+        fast = start(servers.plain_fastapi(model, root / "fastapi.log"))
+        found = [
+            Way(REFERENCE, fast, posts("/lean", own)),
+            Way("FastAPI, tutorial (async def)", fast, posts("/tutorial", own)),
+            Way("FastAPI, tutorial (def)", fast, posts("/tutorial_thread", own)),
+            Way("FastAPI, raw rows", fast, posts("/raw", raw, RAW)),
+        ]
+        plain = ours("plain")
+        found += [
+            Way("Stillroom, JSON", plain, posts("/predict", own)),
+            Way("Stillroom, raw rows", plain, posts("/predict", raw, RAW, users=True)),
+        ]
+        found += [make(ours, own, raw) for name, make in EXTRA.items() if names in ("", name)]
+        if not names:
+            bento = start(servers.plain_bentoml(model, root / "bento_home"))
+            found.append(Way("BentoML", bento, posts("/predict", own)))
+        if mlserver is not None:
+            peer = start(servers.mlserver(model, mlserver, root / "mlserver"))
+            found.append(Way("MLServer, JSON", peer, posts("/v2/models/network/infer", protocol)))
+        yield found
+
+
+Ours = Callable[..., Server]
+Make = Callable[[Ours, Sequence[bytes], Sequence[bytes]], Way]
+EXTRA: dict[str, Make] = {
+    "ab": lambda ours, own, _: Way("Stillroom, JSON, A/B", ours("ab", treatment_share=0.5), posts("/predict", own)),
+    "shadow": lambda ours, own, _: Way(
+        "Stillroom, JSON, A/B, shadow of 10 %",
+        ours("shadow", treatment_share=0.5, shadow={"share": 0.1, "queue": 256}),
+        posts("/predict", own),
+    ),
+}
+
+
+def measure(way: Way, concurrency: int, seconds: float) -> Taken:
+    """Ask one server for a while."""
+    found = one(Address("127.0.0.1", way.server.port), way.posts, concurrency, seconds, way.server.pid)
+    answered = len(found.taken.latencies_s)
+    if not answered:
+        sys.exit(f"{way.name}: nothing was answered: {dict(found.taken.failed)}")
+    p95 = float(np.percentile(found.taken.latencies_s, 95)) * 1000
+    return Taken(found.server_cpu_s / answered * 1000, answered / found.taken.window_s, p95, found.taken.failed.total())
+
+
+def interval(ratios: np.ndarray[Any, Any]) -> str:
+    """The median with the 95 % interval of 2000 resamples."""
+    rng = np.random.default_rng(0)
+    medians = np.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
+    low, high = np.percentile(medians, (2.5, 97.5))
+    return f"{np.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def table(taken: dict[str, list[Taken]]) -> str:
+    """Markdown."""
+    lines = ["| | CPU ms a request | CPU ratio | requests/s ratio | p95 ratio | failed |", "| --- " * 6 + "|"]
+    base = {key: np.array([getattr(t, key) for t in taken[REFERENCE]]) for key in ("cpu_ms", "per_s", "p95_ms")}
+    for name, rounds in taken.items():
+        own = {key: np.array([getattr(t, key) for t in rounds]) for key in base}
+        ratios = " | ".join(interval(own[key] / base[key]) for key in base)
+        lines.append(f"| {name} | {np.median(own['cpu_ms']):.3f} | {ratios} | {sum(t.failed for t in rounds)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Start, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each server in each round")
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--mlserver", type=Path, help="the interpreter of an environment with mlserver and onnxruntime")
+    parser.add_argument("--only", default="", help="of the extra rows: " + ", ".join(EXTRA) + "; `none` for none of them")
+    given = parser.parse_args()
+    shuffle = random.Random(0)
+    with tempfile.TemporaryDirectory() as root, ways(Path(root), given.mlserver, given.only) as found:
+        taken: dict[str, list[Taken]] = {way.name: [] for way in found}
+        for turn in range(given.rounds):
+            for way in shuffle.sample(found, len(found)):
+                taken[way.name].append(measure(way, given.concurrency, given.seconds))
+            print(f"round {turn + 1} of {given.rounds}", file=sys.stderr, flush=True)
+    print(table(taken))
+
+
+if __name__ == "__main__":
+    main()

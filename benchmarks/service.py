@@ -2,9 +2,9 @@
 
     python benchmarks/service.py --rounds 10 --mlserver /path/to/its/venv/bin/python > table.md
 
-Every server runs the same network (benchmarks/peers/network.py) on one thread in one worker, and all run at once; one at a
-time is asked, each in every round, in shuffled order. The main figure is the processor time of the server's processes a
-request: on a shared machine it is the one that other work disturbs least. Ratios are of a round's own figures to the
+Every server runs the same network (benchmarks/peers/network.py) on one thread in one worker, and all run at once; one
+at a time is asked, each in every round, in shuffled order. The main figure is the processor time of the server's
+processes a request: on a shared machine other work disturbs it least. Ratios are of a round's own figures to the
 reference's in the same round: their median, and a 95 % bootstrap interval of it.
 """
 
@@ -157,7 +157,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each server in each round")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--mlserver", type=Path, help="the interpreter of an environment with mlserver and onnxruntime")
-    parser.add_argument("--only", default="", help="of the extra rows: " + ", ".join(EXTRA) + "; `none` for none of them")
+    parser.add_argument(
+        "--only", default="", help="of the extra rows: " + ", ".join(EXTRA) + "; `none` for none of them"
+    )
     given = parser.parse_args()
     shuffle = random.Random(0)
     with tempfile.TemporaryDirectory() as root, ways(Path(root), given.mlserver, given.only) as found:

@@ -44,6 +44,8 @@ class Reply:
 class Form(Protocol):
     """How rows are written in a body, and an answer in a reply."""
 
+    role: Role | None  # who answers, where the form itself says so
+
     def read(self, live: Live, headers: Headers, body: bytes) -> Asked:
         """The rows; Refused names what is wrong with the body and what is allowed."""
 

@@ -17,6 +17,7 @@ from serving.answer import Case, Form, Reply, finish, prepare, whole
 from serving.ask import VARIANT, Gone, Headers, forced_role, whole_body
 from serving.live import Live
 from serving.pace import light
+from serving.package import Role
 from serving.refusal import Refused
 from serving.shadow import Shadow
 from serving.shapes import Rollout
@@ -64,7 +65,7 @@ class Answers:
         try:
             async with asyncio.timeout(self._timeout_s):
                 body = await whole_body(receive, headers, live.package.rollout.limits.body_bytes)
-                case = Case(live, form, headers, body, forced_role(headers), time.perf_counter())
+                case = Case(live, form, headers, body, _forced(form, headers), time.perf_counter())
                 await asyncio.sleep(0)  # those who wait are counted before this one makes them wait
                 reply = await self._work(case)
         except Refused as e:
@@ -108,6 +109,14 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one POST."""
         await self._answers.answer(self._form, scope, receive, send)
+
+
+def _forced(form: Form, headers: Headers) -> Role | None:
+    """Whom the client wants to be answered by, if anyone."""
+    by_header = forced_role(headers)
+    if by_header is not None and form.role not in (None, by_header):
+        raise Refused(f"{VARIANT}: {by_header!r}; the path says {form.role}")
+    return form.role or by_header
 
 
 def _told(case: Case, tickets: Tickets | None) -> tuple[tuple[bytes, bytes], ...]:

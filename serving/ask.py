@@ -40,7 +40,9 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def whole_body(receive: Receive, headers: Headers, limit: int) -> bytes:
-    """The whole body; Refused as soon as it is known to be too long."""
+    """The whole body; Refused when it is compressed, and as soon as it is known to be too long."""
+    if b"content-encoding" in headers and (coding := header(headers, "content-encoding")) not in ("", "identity"):
+        raise Refused(f"Content-Encoding: {str(coding)[:80]}; allowed: none", 415)
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise Refused(f"body: {int(declared)} bytes; allowed: {limit}", 413)

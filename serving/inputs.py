@@ -35,6 +35,7 @@ class Asked:
 
     inputs: Inputs
     user_id: str | None
+    origin: object = None  # what the form that read it needs to write the answer
 
     @property
     def rows(self) -> int:

@@ -10,6 +10,7 @@ from serving.openapi_feedback import feedback, ticket_header
 from serving.openapi_headers import headers
 from serving.package import ROLES, Package
 from serving.text import CHARACTERS_MAX, TEXT_KEY
+from serving.v2 import openapi as v2
 
 Json = dict[str, Any]
 NUMBERS_MAX = 256  # in an example that a person reads
@@ -18,7 +19,7 @@ BLACK_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgA
 
 
 def document(package: Package) -> Json:
-    """OpenAPI 3.0.3 for /predict, /feedback, /info and the probes."""
+    """OpenAPI 3.0.3 for /predict, /v2, /feedback, /info and the probes."""
     paths: Json = {
         "/predict": {"post": _predict(package)},
         "/feedback": {"post": feedback(package)},
@@ -26,6 +27,7 @@ def document(package: Package) -> Json:
         "/livez": {"get": _get("200 while the process lives.", "text/plain")},
         "/readyz": {"get": _get("200 once both models are loaded and tried.", "text/plain")},
         "/metrics": {"get": _get("Prometheus metrics.", "text/plain")},
+        **v2.paths(package, headers(package)[:2], _refusals(package)),
     }
     title = f"Stillroom: {package.name('control')} and {package.name('treatment')}"
     return {"openapi": "3.0.3", "info": {"title": title, "version": package.sha256("treatment")[:12]}, "paths": paths}
@@ -57,20 +59,10 @@ def _predict(package: Package) -> Json:
         "description": "the same user always gets the same variant; without one the control answers",
     }
     inputs: Json = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": {"anyOf": rows}}
-    refusals = {
-        "400": "The body is empty or not JSON.",
-        "413": f"The body is longer than {limits.body_bytes} bytes.",
-        "408": f"The body was not whole within {limits.timeout_s} seconds.",
-        "415": "The body is declared as something else.",
-        "422": "A key, a shape, a type or a value does not fit; the message says where and what is allowed.",
-        "429": "Too many requests at once; try again.",
-        "504": f"No answer within {limits.timeout_s} seconds.",
-    }
     body = _object({"inputs": inputs, "user_id": user}, ["inputs"])
     content: Json = {"application/json": {"schema": body, "example": example(package)}}
     if package.preprocess.kind != "text":
         content[raw.MEDIA_TYPE] = {"schema": {"type": "string", "format": "binary"}}
-    error = _object({"error": {"type": "string"}}, ["error"])
     return {
         "operationId": "predict",
         "description": f"Classify 1 to {limits.rows} rows.",
@@ -82,9 +74,25 @@ def _predict(package: Package) -> Json:
                 "headers": ticket_header(),
                 "content": _json(_answer(package)),
             },
-            **{status: {"description": text, "content": _json(error)} for status, text in refusals.items()},
+            **_refusals(package),
         },
     }
+
+
+def _refusals(package: Package) -> Json:
+    """Every way in which a request is not answered."""
+    limits = package.rollout.limits
+    texts = {
+        "400": "The body is empty or not JSON.",
+        "413": f"The body is longer than {limits.body_bytes} bytes.",
+        "408": f"The body was not whole within {limits.timeout_s} seconds.",
+        "415": "The body is declared as something else.",
+        "422": "A key, a shape, a type or a value does not fit; the message says where and what is allowed.",
+        "429": "Too many requests at once; try again.",
+        "504": f"No answer within {limits.timeout_s} seconds.",
+    }
+    error = _object({"error": {"type": "string"}}, ["error"])
+    return {status: {"description": text, "content": _json(error)} for status, text in texts.items()}
 
 
 def _text_rows() -> list[Json]:

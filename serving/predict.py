@@ -9,6 +9,7 @@ from serving.answer import Answered, Reply
 from serving.ask import Headers, content_type, user_of
 from serving.inputs import Asked
 from serving.live import Live
+from serving.package import Role
 from serving.refusal import Refused
 
 JSON = "application/json"
@@ -16,6 +17,8 @@ JSON = "application/json"
 
 class Predict:
     """The form of /predict."""
+
+    role: Role | None = None
 
     def read(self, live: Live, headers: Headers, body: bytes) -> Asked:
         """JSON or raw rows, by Content-Type; 415 for anything else."""

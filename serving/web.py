@@ -1,4 +1,4 @@
-"""The HTTP face: /predict, /feedback, /info, the page at /, and the OpenAPI document.
+"""The HTTP face: /predict, /v2, /feedback, /info, the page at /, and the OpenAPI document.
 
 A plain Starlette app, mounted into the BentoML service: BentoML's own request and response models cost more than the
 network does (they rebuild a JSON schema on every answer) and turn a client's mistake into a vague 400.
@@ -31,6 +31,7 @@ from serving.refusal import Refused, as_json, wrong_method
 from serving.shadow import Shadow
 from serving.shapes import Rollout
 from serving.ticket import Tickets
+from serving.v2 import routes as v2
 
 FEEDBACK_BYTES = 65_536
 PAGE = Path(__file__).with_name("page.html")
@@ -51,10 +52,11 @@ class Web:
         self.first_time: Callable[[str], bool] = Once()  # whether a ticket is new: a store knows it of all workers
         self._tickets = Tickets.from_environment()
         answers = Answers(rollout, lambda: self.live, self.shadow, self._tickets)
-        self._posted: dict[str, ASGIApp] = {"/predict": Answering(answers, Predict())}
+        self._posted: dict[str, ASGIApp] = {"/predict": Answering(answers, Predict()), **v2.posted(answers)}
         self.app = Starlette(
             routes=[
                 *(Route(path, app, methods=["POST"]) for path, app in self._posted.items()),
+                *v2.asked(lambda: self.live, lambda: self.ready),
                 Route("/feedback", self.feedback, methods=["POST"]),
                 Route("/info", self.info, methods=["GET"]),
                 Route("/docs.json", self.openapi, methods=["GET"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def mlp(seed: int) -> bytes:
     """images (N, 1, 28, 28) uint8 -> logits (N, 10): 784, 512, 512, 10; 2.7 MB, so a call costs about 0.1 ms."""
     rng = np.random.default_rng(seed)
     widths = (784, WIDTH, WIDTH, 10)
-    weights = [rng.normal(size=(a, b)).astype(np.float32) / a**0.5 for a, b in zip(widths, widths[1:], strict=False)]
+    weights = [rng.normal(size=(a, b)).astype(np.float32) / a**0.5 for a, b in pairwise(widths)]
     weights[0] /= 255
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),

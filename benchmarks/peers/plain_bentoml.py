@@ -1,6 +1,6 @@
 """BentoML and ONNX Runtime as BentoML's documentation has it.
 
-    NETWORK=model.onnx python -m bentoml serve benchmarks.peers.plain_bentoml:Plain --port 8000
+NETWORK=model.onnx python -m bentoml serve benchmarks.peers.plain_bentoml:Plain --port 8000
 """
 
 import os

@@ -1,6 +1,6 @@
 """FastAPI and ONNX Runtime without anything of ours: as FastAPI's tutorial has it, lean, and with raw rows.
 
-    NETWORK=model.onnx python -m uvicorn benchmarks.peers.plain_fastapi:app --port 8000
+NETWORK=model.onnx python -m uvicorn benchmarks.peers.plain_fastapi:app --port 8000
 """
 
 from __future__ import annotations

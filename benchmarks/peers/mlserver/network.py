@@ -1,4 +1,4 @@
-"""MLServer's custom runtime over ONNX Runtime; it needs an environment of its own: pip install 'mlserver<1.8' onnxruntime."""
+"""MLServer's custom runtime over ONNX Runtime, in an environment of its own: pip install 'mlserver<1.8' onnxruntime."""
 
 import os
 
@@ -25,6 +25,4 @@ class Network(MLModel):
         (logits,) = self.session.run(["logits"], {"images": images})
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         shares = powers / powers.sum(axis=-1, keepdims=True)
-        return InferenceResponse(
-            model_name=self.name, outputs=[NumpyCodec.encode_output("probabilities", shares)]
-        )
+        return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("probabilities", shares)])

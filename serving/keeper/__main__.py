@@ -19,9 +19,11 @@ import uvicorn
 from serving import package as packages
 from serving.control.state import State
 from serving.control.store import Store, StoreError, open_store
+from serving.keeper import face
 from serving.keeper.admin import Admin
 from serving.keeper.audit import Audit
 from serving.keeper.begin import begin, remember
+from serving.keeper.loop import Judge
 from serving.keeper.status import routes
 from serving.keeper.token import Tokens
 from serving.keeper.wake import Wake
@@ -108,11 +110,12 @@ def main(arguments: list[str]) -> int:
     except (PackageError, StoreError) as e:
         print(f"stillroom: {e}", file=sys.stderr)
         return 1
-    keeper = Keeper(store, package, None, offer=asked.offer)
+    judge = Judge(store, package)
+    keeper = Keeper(store, package, judge, offer=asked.offer)
     threading.Thread(target=keeper.run, daemon=True, name="keeper").start()
     tokens = Tokens.read()
-    more = (Wake(Audit(store), tokens).route, *routes(store, package.rollout.stages, keeper.findings))
-    app = Admin(store, tokens, more).app
+    shown = (*routes(store, package.rollout.stages, keeper.findings), *face.routes(judge.exposition))
+    app = Admin(store, tokens, (Wake(Audit(store), tokens).route, *shown)).app
     uvicorn.run(
         app,
         host=asked.host,
@@ -122,6 +125,7 @@ def main(arguments: list[str]) -> int:
         limit_concurrency=64,
         timeout_graceful_shutdown=3,
     )
+    judge.notifier.close()
     store.close()
     return 0
 

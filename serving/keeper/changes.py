@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from serving.control.state import NO_STAGE, State
+from serving.control.state import NO_STAGE, Mode, State
 from serving.package import Package
 from serving.shapes import Frozen
 
@@ -32,6 +32,13 @@ class Change(Frozen):
 class Share(Change):
     """POST /share: a share by hand. It stays until somebody changes it; the keeper still takes back what does harm."""
 
+    share: float = Field(ge=0, le=1)
+
+
+class Advance(Change):
+    """The keeper's own: to a stage of the rollout and its share; to the present one: there is no further one."""
+
+    stage: int = Field(ge=0)
     share: float = Field(ge=0, le=1)
 
 
@@ -65,6 +72,12 @@ def resumed(row: State, asked: Change, now_s: float) -> State:
     if row.mode != "held":
         raise Unfit(f"generation {row.generation} is {row.mode}, not held; POST /share or /package begins anew", row)
     return _after(row, asked, now_s, mode="settled" if row.stage == NO_STAGE else "rolling")
+
+
+def advanced(row: State, asked: Advance, now_s: float) -> State:
+    """The row at the next stage, or settled where it stands."""
+    mode: Mode = "settled" if asked.stage == row.stage else "rolling"
+    return _after(row, asked, now_s, share=asked.share, stage=asked.stage, mode=mode)
 
 
 def offered(asked: Offer, package: Package, now_s: float) -> State:

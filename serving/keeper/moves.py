@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from serving import package as packages
@@ -16,6 +17,7 @@ from serving.package import PackageError
 from serving.refusal import Refused
 
 C = TypeVar("C", bound=Change)
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class Moves:
@@ -24,8 +26,15 @@ class Moves:
     def __init__(self, store: Store, audit: Audit) -> None:
         self._store, self._audit = store, audit
 
-    def change(self, kind: Kind, actor: str, asked: C, after: Callable[[State, C, float], State]) -> State:
-        """Replace the row by `after(row, asked, now_s)`.
+    def change(
+        self,
+        kind: Kind,
+        actor: str,
+        asked: C,
+        after: Callable[[State, C, float], State],
+        because: Mapping[str, float] = NOTHING,
+    ) -> State:
+        """Replace the row by `after(row, asked, now_s)`; the numbers it is done for stand in the audit log.
 
         Raises:
             Unfit: The row is not the one that was expected, or the change does not fit it.
@@ -36,7 +45,7 @@ class Moves:
             raise Unfit("there is no row yet; POST /package makes the first one", None)
         if row.generation != asked.expected:
             raise self._late(asked, row)
-        return self._swap(kind, actor, asked, after(row, asked, self._store.now_s()))
+        return self._swap(kind, actor, asked, after(row, asked, self._store.now_s()), because)
 
     def offer(self, actor: str, asked: Offer) -> State:
         """Serve another package, after every SHA-256 in it was checked. Refused when it is broken; else as `change`.
@@ -52,7 +61,7 @@ class Moves:
             raise Refused(f"package: {e}") from None
         return self._swap("package", actor, asked, changes.offered(asked, package, self._store.now_s()))
 
-    def _swap(self, kind: Kind, actor: str, asked: Change, new: State) -> State:
+    def _swap(self, kind: Kind, actor: str, asked: Change, new: State, because: Mapping[str, float] = NOTHING) -> State:
         if not self._store.swap(new, asked.expected):
             raise self._late(asked, self._store.read())
         numbers: dict[str, float | str] = {
@@ -60,6 +69,7 @@ class Moves:
             "stage": float(new.stage),
             "version": new.version,
             "mode": new.mode,
+            **because,
         }
         said = f"{asked.by}: {asked.reason}" if asked.reason else asked.by
         self._audit.write(kind, actor, new.generation, said, **numbers)

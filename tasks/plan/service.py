@@ -95,7 +95,7 @@ class Notify(Frozen):
     """Who is told of decisions and of drift; "" is nobody. STILLROOM_WEBHOOK and STILLROOM_PREFECT_API win."""
 
     webhook: str = Field("", pattern=URL, description="gets every decision, alarm and drift as JSON by POST")
-    prefect_api: str = Field("", pattern=URL, description="gets stillroom.drift, as http://127.0.0.1:4200/api")
+    prefect_api: str = Field("", pattern=URL, description="gets them as events, as http://127.0.0.1:4200/api")
 
 
 class Shadow(Frozen):

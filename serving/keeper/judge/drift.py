@@ -92,6 +92,7 @@ class Window:
         self._reference, self._rows_min, self._alpha, self._ordered = reference, rows_min, alpha, ordered
         self._begin = np.zeros(len(reference), np.int64)
         self._period = -1
+        self.bins = len(reference)
         self.distance: Distance | None = None
 
     def see(self, counts: Array, period: int) -> bool:

@@ -16,6 +16,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 STEPS = 0.999 * 2.0 ** (-0.5 * np.arange(20))  # of the way from the limit to 0 or 1: large effects and small ones alike
 
+HALVINGS = 26
+
 
 def above(count: Array, rows: Array, limit: float) -> Array:
     """Log of the evidence against "the share is at most `limit`"; 0 where there are no rows. Shapes as `count`."""
@@ -49,7 +51,7 @@ def bounds(count: int, rows: int, alpha: float) -> tuple[float, float]:
     low, high = 0.0, 1.0  # refuted, or ends of all that there is
     for evidence, end in ((above, low), (below, high)):
         open_ = min(max(count / rows, 1e-9), 1 - 1e-9)
-        for _ in range(40):
+        for _ in range(HALVINGS):
             half = min(max((end + open_) / 2, 1e-12), 1 - 1e-12)
             end, open_ = (half, open_) if evidence(k, n, half) >= enough else (end, half)
         low, high = (end, high) if evidence is above else (low, end)

@@ -58,5 +58,13 @@ def register(client: Any, row: Row, logged: Logged, chosen: Chosen, about: dict[
         }
         version = registry.register(logged.model_uri, tags, description)
     registry.point("challenger", version)
+    show_on(client, parent.info.run_id, logged.model_uri)
     mlflow.set_tag("package_uri", version.tag("package_uri"))
     return version
+
+
+def show_on(client: Any, run_id: str, model_uri: str) -> None:
+    """Let a run's page show a logged model, and so the version that it is registered as."""
+    from mlflow.entities import LoggedModelOutput
+
+    client.log_outputs(run_id, [LoggedModelOutput(model_uri.removeprefix("models:/"), 0)])

@@ -8,7 +8,11 @@ from tasks.track.evidence import Row
 
 
 def metrics(row: Row) -> dict[str, float]:
-    """Quality on both splits, size and latency, with the units in their names."""
+    """Quality on both splits, size, latency and cost; whole numbers as they are, others in six digits, to be read."""
+    return {name: value if float(value).is_integer() else float(f"{value:.6g}") for name, value in _all(row).items()}
+
+
+def _all(row: Row) -> dict[str, float]:
     ours, ratio = row.evaluation, row.timing.ratio
     return {
         "test_accuracy": ours.test.accuracy,

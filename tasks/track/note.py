@@ -14,6 +14,8 @@ from tasks.track.evidence import Row
 from tasks.track.registry import MODEL, Version
 from tasks.track.store import CHARTS
 
+TRAINING = "workflowType=machine_learning"  # MLflow's pages for models: the verdict on top, no chats and prompts beside
+
 
 class Logged(NamedTuple):
     """A variant's nested run, and where its ONNX model lies; `reused`: an earlier run had logged the very same."""
@@ -31,15 +33,18 @@ class Links(NamedTuple):
 
     def run(self, run_id: str) -> str:
         """A run's page."""
-        return f"#/experiments/{self.experiment_id}/runs/{run_id}"
+        return f"{self._path(run_id)}?{TRAINING}"
 
     def charts(self) -> str:
         """The charts that compare the variants of all runs."""
-        return f"#/experiments/{self.experiment_id}/runs?viewStateShareKey={CHARTS}&compareRunsMode=CHART"
+        return f"#/experiments/{self.experiment_id}/runs?{TRAINING}&viewStateShareKey={CHARTS}&compareRunsMode=CHART"
 
     def artifact(self, path: str) -> str:
         """A file of the parent run."""
-        return f"{self.run(self.parent_id)}/artifacts/{path}"
+        return f"{self._path(self.parent_id)}/artifacts/{path}?{TRAINING}"
+
+    def _path(self, run_id: str) -> str:
+        return f"#/experiments/{self.experiment_id}/runs/{run_id}"
 
 
 def parent_note(

@@ -18,7 +18,10 @@ _CHARTS = (
     {"type": "SCATTER", "xaxis": "size_bytes", "yaxis": "test_accuracy"},
     {"type": "BAR", "metricKey": "latency_ratio"},
     {"type": "BAR", "metricKey": "test_accuracy_drop_high"},
+    {"type": "BAR", "metricKey": "test_worst_class_drop_high"},
     {"type": "BAR", "metricKey": "peak_memory_mb"},
+    {"type": "BAR", "metricKey": "joules_per_request"},
+    {"type": "BAR", "metricKey": "portability_disagreement"},
 )
 _SECTION = "stillroom"
 _COLUMNS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +53,6 @@ class Row:
     def params(self) -> dict[str, str]:
         """The technique's parameters and the network's, flattened: `recover.epochs`, `model.width`."""
         return {**flatten(self.card.params), **flatten({"model": dict(self.arch)})}
-
-    def evidence_sha256(self) -> str:
-        """Of everything that is logged of it: equal ones need not be logged twice."""
-        parts = (self.card, self.evaluation, self.timing, self.footprint, self.worth)
-        text = json.dumps([part.model_dump(mode="json") if part else None for part in parts], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_row(settings: Settings, name: str) -> Row:

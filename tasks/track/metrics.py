@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from tasks.evidence.harm import worst
 from tasks.evidence.portability import disagreement
 from tasks.track.evidence import Row
@@ -10,6 +13,13 @@ from tasks.track.evidence import Row
 def metrics(row: Row) -> dict[str, float]:
     """Quality on both splits, size, latency and cost; whole numbers as they are, others in six digits, to be read."""
     return {name: value if float(value).is_integer() else float(f"{value:.6g}") for name, value in _all(row).items()}
+
+
+def evidence_sha256(row: Row) -> str:
+    """Of everything that is logged of a variant: equal ones need not be logged twice."""
+    parts = (row.card, row.evaluation, row.timing, row.footprint, row.worth)
+    told = [part.model_dump(mode="json") if part else None for part in parts]
+    return hashlib.sha256(json.dumps([*told, metrics(row)], sort_keys=True).encode()).hexdigest()
 
 
 def _all(row: Row) -> dict[str, float]:

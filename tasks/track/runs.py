@@ -14,7 +14,7 @@ from tasks.plan.schema import Settings
 from tasks.track import steps, worth
 from tasks.track.candidate import gates_or_why, register
 from tasks.track.evidence import Row, check_current, flatten, read_row
-from tasks.track.metrics import metrics
+from tasks.track.metrics import evidence_sha256, metrics
 from tasks.track.models import log_model, logged_model
 from tasks.track.note import Links, Logged, description, parent_note
 from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
@@ -108,7 +108,7 @@ def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: di
         "dvc.lock": lock_hashes().get(f"build@{row.name}", "none"),
         "model_sha256": row.evaluation.model_sha256,
     }
-    earlier, same = logged_model(client, identity), {**identity, "evidence_sha256": row.evidence_sha256()}
+    earlier, same = logged_model(client, identity), {**identity, "evidence_sha256": evidence_sha256(row)}
     if earlier and (found := search_finished(client, {**same, "kind": "variant", **SOURCE})):
         return Logged(found[0].info.run_id, earlier, reused=True)
     tags = {

@@ -220,7 +220,8 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert told.startswith("## small wins: ") and "- Gates: all " in told
     assert told.index("[version 1](#/models/stillroom/versions/1)") < told.index("| baseline | distill |")
     assert "### What each step to" in told
-    assert "[all variants in charts](#/experiments/1/runs?viewStateShareKey=variants&compareRunsMode=CHART)" in told
+    charts = "runs?workflowType=machine_learning&viewStateShareKey=variants&compareRunsMode=CHART"
+    assert f"[all variants in charts](#/experiments/1/{charts})" in told
     assert "mlflow.sharedViewState.variants" in client.get_experiment(parent.info.experiment_id).tags
     (given,) = parent.inputs.dataset_inputs
     assert given.dataset.name == "digits" and given.dataset.digest == provenance.data_digest()[:36]
@@ -268,7 +269,10 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert "Unchanged since an earlier run, and not logged again: every variant" in told
     for name in ROWS:
         (nested,) = runs(variant=name)
-        assert f"[{name}](#/experiments/{nested.info.experiment_id}/runs/{nested.info.run_id})" in told
+        assert (
+            f"[{name}](#/experiments/{nested.info.experiment_id}/runs/{nested.info.run_id}?workflowType=machine_learning)"
+            in told
+        )
     assert aliases() == {"challenger": "1"}
 
     run(settings())

@@ -14,6 +14,7 @@ import numpy as np
 
 from serving import metrics
 from serving.ask import Headers
+from serving.cache import key_of
 from serving.inputs import Asked
 from serving.live import Live
 from serving.package import Role
@@ -67,12 +68,18 @@ class Case:
     asked: Asked | None = None
     classes: tuple[int, ...] = ()  # of the answer, a row
     late: bool = False
+    key: bytes = b""  # among the kept answers; empty where none are kept
+    kept: Array | None = None  # the probabilities (N, C), if they were
 
 
 def prepare(case: Case) -> tuple[Role, Asked]:
-    """Who answers, and the decoded body; Refused when the request is at fault."""
+    """Who answers, and the decoded body; Refused when the request is at fault. Looks among the kept answers."""
     case.asked = case.form.read(case.live, case.headers, case.body)
     case.role = case.forced or case.live.role(case.asked.user_id)
+    cache = case.live.engine.cache
+    if cache.on:
+        case.key = key_of(case.role, case.asked.inputs)
+        case.kept = cache.get(case.key)
     return case.role, case.asked
 
 
@@ -80,7 +87,7 @@ def finish(case: Case, shadow: Shadow) -> Reply:
     """Infer, count, and write the answer. One that comes too late for its client has been counted as an error."""
     asked, role, live = case.asked, case.role, case.live
     assert asked is not None and role is not None, "prepare comes first"
-    shares = live.engine.infer(role, asked.inputs)
+    shares = _shares(case, role, asked)
     classes: list[int] = shares.argmax(axis=-1).tolist()
     case.classes = tuple(classes)
     reply = case.form.write(asked, Answered(live, role, shares, classes))
@@ -94,6 +101,20 @@ def finish(case: Case, shadow: Shadow) -> Reply:
         if role == "treatment":
             shadow.offer(live, asked.inputs, shares)
     return reply
+
+
+def _shares(case: Case, role: Role, asked: Asked) -> Array:
+    """The probabilities (N, C): those that were kept, or the network's own, to be kept."""
+    engine, hit = case.live.engine, case.kept is not None
+    if engine.cache.on:
+        case.live.counts.cached(hits=int(hit), misses=int(not hit))
+        metrics.cache_lookups("hit" if hit else "miss").inc()
+    if case.kept is not None:
+        return case.kept
+    shares = engine.infer(role, asked.inputs)
+    if engine.cache.on:
+        engine.cache.put(case.key, shares)
+    return shares
 
 
 def whole(case: Case, shadow: Shadow) -> Reply:

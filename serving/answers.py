@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from serving import metrics
@@ -19,15 +18,12 @@ from serving.live import Live
 from serving.pace import light
 from serving.package import Role
 from serving.refusal import Refused
+from serving.reply import fail, give, refuse
 from serving.shadow import Shadow
 from serving.shapes import Rollout
-from serving.ticket import HEADER as TICKET
-from serving.ticket import ROWS_MAX, Tickets
+from serving.ticket import Tickets
 
 LOG = logging.getLogger("bentoml.stillroom")
-MODEL = "X-Stillroom-Model"
-GENERATION = "X-Stillroom-Generation"
-JSON = b"application/json"
 
 
 class Answers:
@@ -48,7 +44,7 @@ class Answers:
         """Answer one POST. Never raises for what is wrong with it, nor for what is wrong here."""
         live = self._live()
         if self._in_flight >= self._most:
-            await _refuse(live, None, Refused(f"requests at once: {self._in_flight}; allowed: {self._most}", 429), send)
+            await refuse(live, None, Refused(f"requests at once: {self._in_flight}; allowed: {self._most}", 429), send)
             return
         self._in_flight += 1
         metrics.IN_FLIGHT.inc()
@@ -69,23 +65,23 @@ class Answers:
                 await asyncio.sleep(0)  # those who wait are counted before this one makes them wait
                 reply = await self._work(case)
         except Refused as e:
-            await _refuse(live, case, e, send)
+            await refuse(live, case, e, send)
         except TimeoutError:
             await self._too_late(live, case, send)
         except Gone:
             raise
         except Exception:
             LOG.exception("a request failed")
-            await _fail(live, case, 500, "the service failed; its log says why", send)
+            await fail(live, case, 500, "the service failed; its log says why", send)
         else:
-            await _send(send, 200, reply.content, reply.media_type, (*_told(case, self._tickets), *reply.headers))
+            await give(case, reply, self._tickets, send)
 
     async def _work(self, case: Case) -> Reply:
         engine = case.live.engine
         if not light(case.body, engine.tokens is not None):
             return await self._in_thread(whole, case)
         role, asked = prepare(case)
-        if engine.pace.quick(role, asked.rows):
+        if case.kept is not None or engine.pace.quick(role, asked.rows):
             return finish(case, self._shadow)
         return await self._in_thread(finish, case)
 
@@ -94,10 +90,10 @@ class Answers:
 
     async def _too_late(self, live: Live, case: Case | None, send: Send) -> None:
         if case is None:
-            await _refuse(live, None, Refused(f"body: not whole within {self._timeout_s:g} seconds", 408), send)
+            await refuse(live, None, Refused(f"body: not whole within {self._timeout_s:g} seconds", 408), send)
             return
         case.late = True
-        await _fail(live, case, 504, f"no answer within {self._timeout_s:g} seconds", send)
+        await fail(live, case, 504, f"no answer within {self._timeout_s:g} seconds", send)
 
 
 class Answering:
@@ -117,33 +113,3 @@ def _forced(form: Form, headers: Headers) -> Role | None:
     if by_header is not None and form.role not in (None, by_header):
         raise Refused(f"{VARIANT}: {by_header!r}; the path says {form.role}")
     return form.role or by_header
-
-
-def _told(case: Case, tickets: Tickets | None) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers of every answer: who gave it, and the ticket for feedback on it."""
-    live, role = case.live, case.role
-    assert role is not None, "it has answered"
-    found = {VARIANT: role, MODEL: live.package.name(role), GENERATION: str(live.generation)}
-    if tickets is not None and len(case.classes) <= ROWS_MAX:
-        found[TICKET] = tickets.write(live.package.manifest_sha256, role, case.classes)
-    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in found.items())
-
-
-async def _refuse(live: Live, case: Case | None, refused: Refused, send: Send) -> None:
-    metrics.REQUESTS.labels("none", refused.status).inc()
-    live.counts.refused(case.role if case is not None else None)
-    await _send(send, refused.status, orjson.dumps({"error": str(refused)}))
-
-
-async def _fail(live: Live, case: Case | None, status: int, why: str, send: Send) -> None:
-    metrics.REQUESTS.labels("none", status).inc()
-    live.counts.failed(case.role if case is not None else None)
-    await _send(send, status, orjson.dumps({"error": why}))
-
-
-async def _send(
-    send: Send, status: int, content: bytes, media_type: bytes = JSON, more: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
-    headers = [(b"content-type", media_type), (b"content-length", b"%d" % len(content)), *more]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

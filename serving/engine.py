@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from serving import metrics
+from serving.cache import Cache
 from serving.inputs import Inputs
 from serving.pace import Pace
 from serving.package import ROLES, Package, PackageError, Role
@@ -51,6 +52,7 @@ class Engine:
             )
         self._models = {role: load(package, role) for role in ROLES}
         self.pace = Pace()
+        self.cache = Cache(package.rollout.cache.entries)
 
     def infer(self, role: Role, inputs: Inputs) -> Array:
         """The probabilities (N, C) that the model that plays `role` gives to N rows."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from serving import metrics
+from serving.ask import VARIANT
 from serving.control.state import State
 from serving.counts import Counts
 from serving.engine import Engine
 from serving.package import ROLES, Package, Role
 from serving.reference import Seen
 from serving.route import route
+
+MODEL = "X-Stillroom-Model"
+GENERATION = "X-Stillroom-Generation"
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,21 @@ class Live:
             return cls(state.generation, state.version, state.share, salt, package, engine, counts, seen, state)
         share = package.rollout.treatment_share if share is None else share
         return cls(0, "candidate", share, salt, package, engine, counts, seen)
+
+    @cached_property
+    def headers(self) -> Mapping[Role, tuple[tuple[bytes, bytes], ...]]:
+        """What every answer of a role says of it, as ASGI takes headers."""
+        return {
+            role: tuple(
+                (name.lower().encode(), value.encode("latin-1"))
+                for name, value in (
+                    (VARIANT, role),
+                    (MODEL, self.package.name(role)),
+                    (GENERATION, str(self.generation)),
+                )
+            )
+            for role in ROLES
+        }
 
     def role(self, user_id: str | None) -> Role:
         """Who answers this user."""

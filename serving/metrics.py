@@ -53,6 +53,7 @@ MEMORY = Gauge("stillroom_process_resident_bytes", "Memory of the workers that l
 GENERATION = Gauge(
     "stillroom_generation", "Generation of the control row that is served.", multiprocess_mode="mostrecent"
 )
+CACHE = Counter("stillroom_cache_lookups", "Requests looked up among kept answers: hit or miss.", ("outcome",))
 IN_FLIGHT = Gauge("stillroom_requests_in_flight", "Requests that wait for their answer.", multiprocess_mode="livesum")
 
 
@@ -69,3 +70,9 @@ class Of(NamedTuple):
 def of(role: str) -> Of:
     """`role` is control or treatment. Not before the process has forked: every process has files of its own."""
     return Of(DURATION.labels(role), INFERENCE.labels(role), ROWS.labels(role), REQUESTS.labels(role, 200))
+
+
+@cache
+def cache_lookups(outcome: str) -> Counter:
+    """Of hit or miss."""
+    return CACHE.labels(outcome)

@@ -97,6 +97,12 @@ class Shadow(Frozen):
     queue: int = Field(256, ge=1)
 
 
+class Cache(Frozen):
+    """Of how many rows, a worker, the answers are kept."""
+
+    entries: int = Field(0, ge=0)
+
+
 class Control(Frozen):
     """Where the control plane is (empty = none), and how often a worker looks."""
 
@@ -119,4 +125,5 @@ class Rollout(BaseModel):
     drift: DriftLimits = DriftLimits()
     notify: Notify = Notify()
     shadow: Shadow = Shadow()
+    cache: Cache = Cache()
     control: Control = Control()

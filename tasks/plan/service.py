@@ -105,6 +105,12 @@ class Shadow(Frozen):
     queue: int = Field(256, ge=1, description="rows that may wait; more are dropped and counted")
 
 
+class Cache(Frozen):
+    """Answers that are kept for inputs that come again."""
+
+    entries: int = Field(0, ge=0, description="rows whose answers each worker keeps, until the models change; 0 = none")
+
+
 class Control(Frozen):
     """Where it stands who is served what, and how soon a change is seen."""
 
@@ -124,6 +130,7 @@ class Rollout(Frozen):
     workers: int = Field(1, ge=1, description="service processes")
     limits: Limits = Limits()
     shadow: Shadow = Shadow()
+    cache: Cache = Cache()
     scaling: Scaling = Scaling()
     stages: tuple[Stage, ...] = Field(
         (0.01, 0.1, 0.5, 0.9), description="shares on the way to all users; none: the share stays as it is"

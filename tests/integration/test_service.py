@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from serving.cache import Cache
 from tests import made_package
 
 pytestmark = pytest.mark.integration
@@ -121,6 +122,30 @@ def test_a_quick_network_runs_on_the_loop_and_a_slow_one_in_a_thread(
     monkeypatch.setattr(engine.pace, "quick", lambda *_: quick)
     assert ask(client).status_code == 200
     assert names[0].startswith("answer") is not quick
+
+
+def test_what_comes_again_is_answered_from_what_was_kept_and_counts_all_the_same(
+    service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def now() -> tuple[float, ...]:
+        tally = service.WEB.live.counts.tally()
+        seen = (count("stillroom_cache_lookups_total", outcome=outcome) for outcome in ("hit", "miss"))
+        network = count("stillroom_inference_duration_seconds_count", variant="treatment")
+        return (tally.cache_hits, tally.cache_misses, *seen, network, tally.treatment.requests, tally.treatment.rows)
+
+    headers = {"X-Stillroom-Variant": "treatment"}
+    assert "X-Stillroom-Cache" not in ask(client, **headers).headers, "there is none unless it is asked for"
+    monkeypatch.setattr(service.WEB.live.engine, "cache", Cache(8))
+    offered: list[int] = []
+    monkeypatch.setattr(service.WEB.shadow, "offer", lambda *given: offered.append(len(given[2])))
+    before = now()
+    answers = [ask(client, **headers), ask(client, **headers), ask(client, **headers)]
+    raw = client.post("/predict", content=IMAGES.tobytes(), headers={**RAW, **headers})
+    assert [one.headers["X-Stillroom-Cache"] for one in (*answers, raw)] == ["miss", "hit", "hit", "hit"]
+    assert answers[0].json() == answers[1].json() == raw.json()
+    assert [b - a for a, b in zip(before, now(), strict=True)] == [3, 1, 3, 1, 1, 4, 12]
+    assert offered == [3, 3, 3, 3], "the shadow sees the traffic as it is"
+    assert ask(client, **{"X-Stillroom-Variant": "control"}).headers["X-Stillroom-Cache"] == "miss"
 
 
 def test_users_are_split_and_stay(client: TestClient) -> None:

@@ -55,14 +55,15 @@ def run(settings: Settings) -> None:
     artifact.write_json(folder / "preprocess.json", description)
     artifact.write_json(folder / "rollout.json", settings.rollout)
     artifact.write_json(folder / "evidence.json", evidence)
-    artifact.write_json(folder / "reference.json", _reference(data, roles, settings.plan.threads))
+    seen = _reference(data, roles, settings.plan.threads)
+    artifact.write_json(folder / "reference.json", seen)
     for name, content in data.files.items():
         (folder / name).write_bytes(content)
     needed = requirements(data.preprocess.kind, settings.rollout.control.url)
     (folder / "requirements.txt").write_text(needed, encoding="utf-8")
     write_autoscaling(folder / "autoscale", planned(settings.rollout))
     (folder / "monitoring").mkdir()
-    (folder / "monitoring" / "alerts.yaml").write_text(alerts.alerts(_limits(settings)), encoding="utf-8")
+    (folder / "monitoring" / "alerts.yaml").write_text(alerts.alerts(_limits(settings, seen)), encoding="utf-8")
     (folder / "monitoring" / "dashboard.json").write_text(dashboard.dashboard(), encoding="utf-8")
     seal(folder, control=chosen.reference, treatment=chosen.variant)
     same = " (the reference itself won: both roles are one model)" if chosen.variant == chosen.reference else ""
@@ -117,9 +118,16 @@ def _inputs(data: Data) -> dict[str, Any]:
     return {"labels": list(data.classes), "inputs": arrays, **data.preprocess.model_dump(mode="json")}
 
 
-def _limits(settings: Settings) -> alerts.Limits:
+def _limits(settings: Settings, seen: Mapping[str, Any]) -> alerts.Limits:
+    """The plan's limits, and the disagreement that val lets expect."""
     judge = settings.rollout.judge
-    return alerts.Limits(p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement)
+    return alerts.Limits(
+        p95_ms=judge.p95_ms,
+        error_rate=judge.error_rate,
+        disagreement=judge.disagreement,
+        psi=settings.rollout.drift.psi,
+        expected=seen["disagreement"]["high"],
+    )
 
 
 def _sha256(path: Path) -> str:

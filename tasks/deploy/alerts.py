@@ -60,6 +60,7 @@ class Limits(Frozen):
     p95_ms: float
     error_rate: float
     disagreement: float
+    psi: float
     expected: float = 0.0
 
 
@@ -93,6 +94,19 @@ def _rules(limits: Limits) -> list[Rule]:
             "Disagreement", f"{queries.DISAGREEMENT} > {allowed:g}", "10m", "page",
             "The treatment answers {{ $value | humanizePercentage }} of the compared rows otherwise than the control.",
             f"val showed {limits.expected:g}, and judge.disagreement allows {limits.disagreement:g} on top.",
+        ),
+        _rule(
+            "Drift", f"{queries.PSI} > {limits.psi:g}", "10m", "ticket",
+            "{{ $labels.feature }} no longer looks like val: PSI {{ $value | humanize }}.",
+            f"drift.psi allows {limits.psi:g}; `stillroom schedule` retrains on the keeper's own, stricter, finding.",
+        ),
+        _rule(
+            "RolledBack", f"{queries.ROLLED_BACK} > 0", "1s", "page",
+            "The treatment was taken back.", "`stillroom status` says why; the control answers everybody.",
+        ),
+        _rule(
+            "Unjudged", f"{queries.UNJUDGED_S} > 60", "2m", "page",
+            "Nobody judges the rollout.", "The keeper or its store is away; the split stays as it is meanwhile.",
         ),
         _rule(
             "ShadowFails", f"{queries.SHADOW_FAILURES} > 0", "10m", "ticket",

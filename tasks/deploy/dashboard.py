@@ -54,6 +54,7 @@ _OTHERS = (
 )
 _FAULTS = ((queries.ERRORS, "5xx"), (queries.REFUSALS, "4xx"))
 _ROWS = ((queries.OUTCOMES, "{{outcome}}"), (queries.WAITING, "waiting"))
+_DECIDED = ((queries.DECISIONS, "{{kind}}"), (queries.STAGE, "stage"))
 _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Requests", "Answers a second.", "reqps", "timeseries", ((queries.REQUESTS, _BY),)),
     ("p95", "95 % of the answers take at most this long.", "s", "timeseries", _P95),
@@ -69,6 +70,10 @@ _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ),
     ("Divergence", "KL(control || treatment), nats a row.", "none", "timeseries", ((queries.DIVERGENCE, "KL"),)),
     ("Flips", "Rows a second, by the control's label.", "short", "bargauge", ((queries.FLIPS, "{{label}}"),)),
+    ("Right", "Of answers whose label came back.", "percentunit", "timeseries", ((queries.RIGHT, _BY),)),
+    ("Drift", "PSI of each feature from val.", "none", "timeseries", ((queries.PSI, "{{feature}}"),)),
+    ("Harm", "Rules of the judge that found harm: 1.", "none", "timeseries", ((queries.FOUND_HARM, "{{rule}}"),)),
+    ("Decisions", "Of the judge, in an hour, and the stage.", "short", "timeseries", _DECIDED),
     ("Comparisons", "Rows a second, and rows that wait.", "short", "timeseries", _ROWS),
     ("Processors", "Busy ones, all workers.", "short", "timeseries", ((queries.BUSY, "busy"),)),
     ("Memory", "Resident, all workers.", "bytes", "timeseries", ((queries.RESIDENT, "resident"),)),

@@ -1,4 +1,7 @@
-"""What is asked of Prometheus, by the alert rules and the dashboard alike. Names are those of serving/metrics.py."""
+"""What is asked of Prometheus, by the alert rules and the dashboard alike.
+
+Names are those of serving/metrics.py and, with `keeper` in them, of serving/keeper/exposition.py, on the keeper's port.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,13 @@ WAITING = "sum(stillroom_shadow_queue_rows)"
 BUSY = f"sum(rate(stillroom_process_cpu_seconds[{WINDOW}]))"
 RESIDENT = "sum(stillroom_process_resident_bytes)"
 NETWORK_P95_S = f"histogram_quantile(0.95, {rate('stillroom_inference_duration_seconds_bucket', 'le, variant')})"
+RIGHT = (
+    rate("stillroom_feedback_rows_total", "variant", 'outcome="right"')
+    + f" / {rate('stillroom_feedback_rows_total', 'variant')}"
+)
+PSI = "max by (feature) (stillroom_keeper_drift_psi)"
+STAGE = "max(stillroom_keeper_stage)"
+FOUND_HARM = 'max by (rule) (stillroom_keeper_finding{outcome="harm"})'
+DECISIONS = "sum by (kind) (increase(stillroom_keeper_decisions_total[1h]))"
+ROLLED_BACK = 'sum(increase(stillroom_keeper_decisions_total{kind="rollback"}[15m]))'
+UNJUDGED_S = "time() - max(stillroom_keeper_judged_timestamp_seconds)"

@@ -131,7 +131,9 @@ def _monitoring(rollout: Rollout) -> Item:
 
 def _limits(rollout: Rollout) -> Limits:
     judge = rollout.judge
-    return Limits(p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement)
+    return Limits(
+        p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement, psi=rollout.drift.psi
+    )
 
 
 def _split(rollout: Rollout) -> Item:

@@ -15,19 +15,25 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import ValidationError
 
 from serving import metrics
+from serving.control.state import State
+from serving.keeper.exposition import Exposition, Snapshot
 from tasks.deploy.alerts import Limits, alerts, read_alerts
 from tasks.deploy.dashboard import dashboard, read_dashboard
 
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prometheus) is not on the path")
-LIMITS = Limits(p95_ms=50, error_rate=0.01, disagreement=0.02, expected=0.005)
+LIMITS = Limits(p95_ms=50, error_rate=0.01, disagreement=0.02, psi=0.2, expected=0.005)
 
 
 def exported() -> set[str]:
-    """Every name of a series that serving/metrics.py can give."""
+    """Every name of a series that serving/metrics.py and the keeper can give."""
     kinds = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-    return {one._name + end for one in kinds for end in suffixes[one._type]}
+    row = State(generation=1, package="p", version="1", share=0.1, by="test")
+    exposition = Exposition()
+    exposition.snapshot = Snapshot(row=row)
+    of_keeper = {one.name + end for one in exposition.collect() for end in suffixes[one.type]}
+    return of_keeper | {one._name + end for one in kinds for end in suffixes[one._type]}
 
 
 def expressions() -> list[str]:
@@ -51,6 +57,7 @@ def test_the_limits_of_the_plan_are_in_the_rules() -> None:
     assert rules["StillroomSlow"].endswith("> 0.05")
     assert rules["StillroomErrors"].endswith("> 0.01")
     assert rules["StillroomDisagreement"].endswith("> 0.025")
+    assert rules["StillroomDrift"].endswith("> 0.2")
 
 
 @pytest.mark.parametrize(("key", "typo"), [("expr:", "exprs:"), ("for:", "fro:"), ("severity: page", "severity: pgae")])
@@ -122,6 +129,19 @@ CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
     "failing shadow": (
         [UP, {"series": 'stillroom_shadow_rows_total{outcome="failed"}', "values": "0+3x30"}],
         ["StillroomShadowFails"],
+    ),
+    "drift": (
+        [UP, {"series": 'stillroom_keeper_drift_psi{feature="mean"}', "values": "0.3x30"}],
+        ["StillroomDrift"],
+    ),
+    "rolled back": (
+        [UP, {"series": 'stillroom_keeper_decisions_total{kind="rollback"}', "values": "0x14 1x15"}],
+        ["StillroomRolledBack"],
+    ),
+    "judged": ([UP, {"series": "stillroom_keeper_judged_timestamp_seconds", "values": "0+60x30"}], []),
+    "unjudged": (
+        [UP, {"series": "stillroom_keeper_judged_timestamp_seconds", "values": "0x30"}],
+        ["StillroomUnjudged"],
     ),
     "two models": (
         [UP]

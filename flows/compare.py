@@ -59,19 +59,23 @@ def show(console: Console, found: Comparison) -> None:
     if found.of == "revisions":
         chosen = found.chosen[0] if len(set(found.chosen)) == 1 else " then ".join(found.chosen)
         console.print(f"chosen: {chosen}", markup=False, highlight=False)
-    console.print(
-        f"95 % intervals; accuracy on test, {rows_told(found)}; latency of b over that of a by way of the reference, "
-        "as if both were measured apart, which can be too wide, not too narrow: of two revisions the reference must be "
-        "the same model, on the same kind of processor, and itself has no yardstick",
-        style="dim",
-        highlight=False,
+    console.print(f"95 % intervals; {basis(found)}", style="dim", highlight=False)
+
+
+def basis(found: Comparison) -> str:
+    """What accuracy and latency were compared by."""
+    paired = {one.metric: True for pair in found.pairs for one in pair.differences}
+    for pair in found.pairs:
+        for one in pair.differences:
+            paired[one.metric] &= one.paired
+    rows = "row by row" if paired["test_accuracy"] else "as if measured apart, since the rows are not the same ones"
+    if paired.get("latency_p50_ms"):
+        return f"accuracy on test, {rows}; latency of b over that of a, round by round of one benchmark"
+    return (
+        f"accuracy on test, {rows}; latency of b over that of a by way of the reference, as if both were measured "
+        "apart, which can be too wide, not too narrow: of two revisions the reference must be the same model, on the "
+        "same kind of processor, and itself has no yardstick"
     )
-
-
-def rows_told(found: Comparison) -> str:
-    """How accuracy was compared."""
-    paired = {one.paired for pair in found.pairs for one in pair.differences if one.metric == "test_accuracy"}
-    return "row by row" if paired == {True} else "as if both sides were measured apart: the rows are not the same ones"
 
 
 def table(found: Comparison, pair: Pair) -> Table:

@@ -1,7 +1,8 @@
 """The differences of two variants, or of the variants of two revisions: figures, intervals and what they say.
 
-Sizes and costs are exact. Accuracy is compared row by row where both sides answered the same test rows; else, as every
-latency, as if each side had been measured apart: that interval is wider than it need be, never narrower.
+Sizes and costs are exact. Accuracy is compared row by row where both sides answered the same test rows, latency round
+by round where one benchmark timed both; else as if each side had been measured apart: that interval is wider than it
+need be, never narrower.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import Field
 from flows.measured import Measured, Point, Results
 from tasks.core.findings import Interval
 from tasks.core.frozen import Frozen
-from tasks.evidence.difference import difference, holds, quotient, share_interval
+from tasks.evidence.difference import difference, holds, over, quotient, share_interval
 from tasks.evidence.harm import NOTHING
 from tasks.evidence.marks import change as paired_change
 
@@ -30,7 +31,7 @@ class Difference(Frozen):
     b: float
     change: Interval | None = Field(description="b minus a, of a latency b over a; null: cannot be told")
     kind: Literal["difference", "ratio"]
-    paired: bool = Field(False, description="row by row, on the same test rows")
+    paired: bool = Field(False, description="row by row, or round by round of one benchmark")
     verdict: Verdict
 
 
@@ -81,7 +82,8 @@ def pair(before: Results, a: str, after: Results, b: str) -> Pair:
     one, other = ((side.cpu, side.measured[side.reference].model_sha256) for side in (before, after))
     itself = before is not after and (a, b) == (before.reference, after.reference)  # its ratio is 1 by definition
     points = [at for at in before.timings[a] if at in after.timings[b]]
-    latencies = [latency(before.timings[a][at], after.timings[b][at], one == other and not itself) for at in points]
+    alike, together = one == other and not itself, before is after
+    latencies = [latency(before.timings[a][at], after.timings[b][at], alike, together) for at in points]
     same_model = mine.model_sha256 == theirs.model_sha256
     return Pair(a=a, b=b, same_model=same_model, differences=(*quality(mine, theirs), *latencies))
 
@@ -117,13 +119,25 @@ def exact(metric: str, a: int, b: int) -> Difference:
     return Difference(metric=metric, a=a, b=b, change=change, kind="difference", verdict=verdict)
 
 
-def latency(a: Point, b: Point, alike: bool) -> Difference:
-    """Medians, and their quotient by way of the reference, which must be `alike`: same model, same processor."""
-    change = quotient(b.ratio, a.ratio) if alike else None
+def latency(a: Point, b: Point, alike: bool, together: bool) -> Difference:
+    """Medians, and how many times as long b takes.
+
+    Measured `together`: round by round. Else, or where rounds are not kept, by way of the reference, which must be
+    `alike`: the same model, on the same processor.
+    """
+    rounds = over(b.round_ms, a.round_ms) if together and a.by_mean == b.by_mean else None
+    change = rounds or (quotient(b.ratio, a.ratio) if alike else None)
     verdict: Verdict = "not comparable" if change is None else judged(change, 1.0, more_is_better=False)
-    at = {"threads": a.threads, "batch": a.batch}
     return Difference(
-        metric="latency_p50_ms", **at, a=a.p50_ms, b=b.p50_ms, change=change, kind="ratio", verdict=verdict
+        metric="latency_p50_ms",
+        threads=a.threads,
+        batch=a.batch,
+        a=a.p50_ms,
+        b=b.p50_ms,
+        change=change,
+        kind="ratio",
+        paired=rounds is not None,
+        verdict=verdict,
     )
 
 

@@ -51,6 +51,8 @@ class Point(_Part):
     p50_ms: float
     p95_ms: float
     ratio: Interval
+    round_ms: tuple[float, ...] = ()
+    by_mean: bool = False
 
 
 class _Machine(_Part):

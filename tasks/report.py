@@ -10,6 +10,7 @@ import csv
 from tasks.core import artifact
 from tasks.core.findings import Interval
 from tasks.core.results import Summary, SummaryRow
+from tasks.evidence.difference import latency_over
 from tasks.evidence.marks import change
 from tasks.evidence.waterfall import waterfalls
 from tasks.page.gathered import Evidence, gather
@@ -41,6 +42,7 @@ def summarize(evidence: Evidence) -> Summary:
             accuracy_drop=evidence.reports[chosen.reference].test.accuracy - report.test.accuracy,
             drop_interval=report.harm.accuracy_drop,
             step_change=step_change(evidence, name),
+            step_latency=step_latency(evidence, name),
             latency_ratio=evidence.timings[name].ratio,
             on_front=name in chosen.front,
             chosen=name == chosen.variant,
@@ -51,13 +53,26 @@ def summarize(evidence: Evidence) -> Summary:
     return Summary(reference=chosen.reference, chosen=chosen.variant, threads=threads, batch=batch, rows=tuple(rows))
 
 
-def step_change(evidence: Evidence, name: str) -> Interval | None:
-    """What a row gained over the one before it on the way from the reference, row by row; None for the reference."""
+def before(evidence: Evidence, name: str) -> str | None:
+    """The row before another on the way from the reference; None for the reference."""
     parent, reference = evidence.plan.variants[name].parent, evidence.chosen.reference
-    if name == reference:
+    return None if name == reference else reference if parent == "data" else parent
+
+
+def step_change(evidence: Evidence, name: str) -> Interval | None:
+    """What a row gained over the one before it, row by row; None for the reference."""
+    if (earlier := before(evidence, name)) is None:
         return None
-    mine, before = evidence.reports[name], evidence.reports[reference if parent == "data" else parent]
-    return change(mine.marks, before.marks, mine.test.rows)
+    mine = evidence.reports[name]
+    return change(mine.marks, evidence.reports[earlier].marks, mine.test.rows)
+
+
+def step_latency(evidence: Evidence, name: str) -> Interval | None:
+    """A row's latency over that of the one before it; over the reference's it is what the benchmark says."""
+    earlier, mine = before(evidence, name), evidence.timings[name]
+    if earlier is None:
+        return None
+    return mine.ratio if earlier == evidence.chosen.reference else latency_over(mine, evidence.timings[earlier])
 
 
 def write_pareto(evidence: Evidence, summary: Summary) -> None:

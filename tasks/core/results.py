@@ -57,7 +57,8 @@ class Timing(Frozen):
     `ratio` is its latency over the reference's, under 1 is faster; `verdict` says no more than that interval supports,
     and `precise` whether it is as narrow as the plan asks. `limit_share` is the time that the multiplications would
     take at the machine's best rate over `p50_ms`; null where the work depends on the row. `agreement` is the share of
-    rows that get the top class that ONNX Runtime gives them.
+    rows that get the top class that ONNX Runtime gives them. `round_ms` is the median call of each round, or the mean
+    (`by_mean`) where the work depends on the row: two variants of one benchmark can be compared round by round.
     """
 
     engine: EngineName = "onnxruntime"
@@ -77,6 +78,8 @@ class Timing(Frozen):
     precise: bool
     limit_share: float | None = None
     agreement: float = 1.0
+    round_ms: tuple[float, ...] = ()
+    by_mean: bool = False
 
     @property
     def point(self) -> Point:
@@ -156,7 +159,8 @@ class SummaryRow(Frozen):
     """One line of the table at the end of a run. `accuracy` and its drop (reference minus variant) are on `test`.
 
     `drop_interval` is that of the drop, row by row. `step_change`: accuracy minus that of the row before it on the way
-    from the reference (its parent; of a row without one the reference), row by row; null for the reference.
+    from the reference (its parent; of a row without one the reference), row by row, and `step_latency` its latency
+    over that one's, round by round; null for the reference.
     """
 
     variant: str
@@ -167,6 +171,7 @@ class SummaryRow(Frozen):
     accuracy_drop: float
     drop_interval: Interval
     step_change: Interval | None
+    step_latency: Interval | None = None
     latency_ratio: Interval
     on_front: bool
     chosen: bool

@@ -13,7 +13,7 @@ from tasks.core.median import median_interval
 from tasks.core.points import Point
 from tasks.core.race import Laps
 from tasks.core.results import Timing
-from tasks.core.timing import round_ratios
+from tasks.core.timing import Center, round_ratios
 
 Array = np.ndarray[Any, Any]
 PERCENTILES = (5, 25, 50, 75, 95, 99)
@@ -41,9 +41,12 @@ class Standing:
 
     def ratio(self, laps: Mapping[str, Laps], name: str, k: int) -> Interval:
         """Latency over the reference's at the k-th point."""
-        center = np.mean if name in self.branching else np.median
-        found = round_ratios(laps[name].calls_ms[k], laps[self.reference].calls_ms[k], center)
+        found = round_ratios(laps[name].calls_ms[k], laps[self.reference].calls_ms[k], self.center(name))
         return median_interval(found, self.confidence)
+
+    def center(self, name: str) -> Center:
+        """What stands for the calls of a round."""
+        return np.mean if name in self.branching else np.median
 
     def precise(self, ratio: Interval) -> bool:
         """Whether an interval is narrow enough."""
@@ -70,4 +73,6 @@ class Standing:
             ratio=ratio,
             verdict="reference" if name == self.reference else verdict(ratio),
             precise=self.precise(ratio),
+            round_ms=tuple(float(f"{self.center(name)(calls):.5g}") for calls in laps[name].calls_ms[k]),
+            by_mean=name in self.branching,
         )

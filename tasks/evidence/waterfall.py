@@ -1,8 +1,8 @@
 """What each step did: from the reference down to a variant, what every row on the way gained and lost.
 
-Each step is compared with the one before it. Accuracy is on `test`, and its change is judged row by row. A latency is
-over the reference's, so that of a step over the one before it is a quotient of two measured ratios, with the interval
-that tasks/evidence/difference.py gives it (where the one before is the reference, it is the measured interval itself).
+Each step is compared with the one before it. Accuracy is on `test`, and its change is judged row by row. Latency over
+that of the one before it is judged round by round of the benchmark; where the rounds are not kept it is a quotient of
+two measured ratios (tasks/evidence/difference.py), and over the reference it is the benchmark's own interval.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _step(row: SummaryRow, before: SummaryRow | None, first: SummaryRow, last: S
 def _change(row: SummaryRow, before: SummaryRow, first: SummaryRow, last: SummaryRow) -> Change:
     accuracy, size = row.accuracy - before.accuracy, row.size_bytes - before.size_bytes
     ratio = row.latency_ratio.value - before.latency_ratio.value
-    latency = quotient(row.latency_ratio, before.latency_ratio)
+    latency = row.step_latency or quotient(row.latency_ratio, before.latency_ratio)
     paired = row.step_change
     assert paired is not None, "only the reference has none, and it is the first"
     return Change(

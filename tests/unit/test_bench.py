@@ -37,6 +37,7 @@ def test_every_variant_at_every_point(written: Bench) -> None:
             assert t.rounds >= 8 and t.calls >= t.rounds * timing.CALLS_MIN
             assert t.rows_per_s > 0 and t.agreement == 1.0
             assert t.ratio.low <= t.ratio.value <= t.ratio.high
+            assert len(t.round_ms) == t.rounds and min(t.round_ms) > 0
 
 
 def test_reference_against_itself_is_exactly_one(written: Bench) -> None:

@@ -48,6 +48,22 @@ def test_two_variants_of_one_run() -> None:
     assert latency.change.low == pytest.approx(0.475)
 
 
+def test_latency_is_compared_round_by_round_where_one_benchmark_timed_both() -> None:
+    here = measured()
+    rounds = {
+        name: {
+            at: p.model_copy(update={"round_ms": tuple(p.p50_ms * k for k in range(1, 21))}) for at, p in each.items()
+        }
+        for name, each in here.timings.items()
+    }
+    found = of_variants(here.model_copy(update={"timings": rounds}), "student", "student_int8")
+    latency = found.pairs[0].differences[-1]
+    assert latency.paired and latency.change == Interval(value=0.4, low=0.4, high=0.4)
+    assert "round by round" in comparing.basis(found)
+    apart = of_variants(here, "student", "student_int8")
+    assert not apart.pairs[0].differences[-1].paired and "by way of the reference" in comparing.basis(apart)
+
+
 def test_a_drop_that_the_rows_can_tell_is_worse() -> None:
     found = of_variants(measured({"student": {"accuracy": 0.5}}), "baseline", "student")
     assert verdicts(found.pairs[0])["test_accuracy", None] == "worse"

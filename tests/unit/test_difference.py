@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.core.findings import Interval
-from tasks.evidence.difference import difference, holds, quotient, share_interval
+from tasks.evidence.difference import difference, holds, latency_over, over, quotient, share_interval
+from tests.unit.fake_evidence import timing
 
 
 def test_newcombes_own_example() -> None:
@@ -44,3 +45,29 @@ def test_a_quotient_covers_the_truth_as_often_as_it_says() -> None:
         ]
         hits += holds(quotient(*sides), 1.0)
     assert 0.94 < hits / trials < 0.96
+
+
+def test_drift_that_both_have_in_a_round_leaves_their_ratio_alone() -> None:
+    drift = np.random.default_rng(0).uniform(1.0, 3.0, 40)  # the clock, round by round
+    noise = np.random.default_rng(1).uniform(0.99, 1.01, 40)
+    found = over(tuple(0.8 * drift * noise), tuple(drift))
+    assert found is not None and found.low <= 0.8 * 1.002 and found.high >= 0.8 * 0.998
+    assert found.high - found.low < 0.01
+
+
+def test_an_interval_over_rounds_holds_in_95_of_100() -> None:
+    draw, hits = np.random.default_rng(2), 0
+    for _ in range(400):
+        old = draw.lognormal(0.0, 0.3, 30)
+        found = over(tuple(0.5 * old * draw.lognormal(0.0, 0.05, 30)), tuple(old))
+        hits += found is not None and found.low <= 0.5 <= found.high
+    assert hits / 400 >= 0.94
+
+
+def test_rounds_that_are_few_or_others_fall_back_on_the_reference() -> None:
+    assert over((1.0,) * 5, (1.0,) * 5) is None and over((1.0,) * 9, (1.0,) * 8) is None
+    slow, fast = timing(1.0, 1.5, 1.0, 1), timing(0.5, 0.7, 1.0, 1)
+    assert latency_over(fast, slow) == quotient(fast.ratio, slow.ratio)
+    kept = [t.model_copy(update={"round_ms": tuple(t.p50_ms * k for k in range(1, 10))}) for t in (fast, slow)]
+    assert latency_over(*kept) == Interval(value=0.5, low=0.5, high=0.5)
+    assert latency_over(kept[0].model_copy(update={"by_mean": True}), kept[1]) == quotient(fast.ratio, slow.ratio)

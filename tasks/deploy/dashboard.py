@@ -54,6 +54,7 @@ _OTHERS = (
 )
 _FAULTS = ((queries.ERRORS, "5xx"), (queries.REFUSALS, "4xx"))
 _ROWS = ((queries.OUTCOMES, "{{outcome}}"), (queries.WAITING, "waiting"))
+_HITS = ((queries.HITS, "hits"),)
 _DECIDED = ((queries.DECISIONS, "{{kind}}"), (queries.STAGE, "stage"))
 _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Requests", "Answers a second.", "reqps", "timeseries", ((queries.REQUESTS, _BY),)),
@@ -75,6 +76,7 @@ _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Harm", "Rules of the judge that found harm: 1.", "none", "timeseries", ((queries.FOUND_HARM, "{{rule}}"),)),
     ("Decisions", "Of the judge, in an hour, and the stage.", "short", "timeseries", _DECIDED),
     ("Comparisons", "Rows a second, and rows that wait.", "short", "timeseries", _ROWS),
+    ("Cache", "Of looked-up requests: those whose answer was kept.", "percentunit", "timeseries", _HITS),
     ("Processors", "Busy ones, all workers.", "short", "timeseries", ((queries.BUSY, "busy"),)),
     ("Memory", "Resident, all workers.", "bytes", "timeseries", ((queries.RESIDENT, "resident"),)),
     ("Network", "The network alone, p95 of a call.", "s", "timeseries", ((queries.NETWORK_P95_S, _BY),)),

@@ -20,6 +20,7 @@ def quantile_s(share: float, where: str = "", by: str = "") -> str:
     return f"histogram_quantile({share:g}, {buckets})"
 
 
+_HIT = 'outcome="hit"'
 _ALL, _ROWS = rate("stillroom_requests_total"), rate("stillroom_shadow_rows_total")
 
 
@@ -53,3 +54,5 @@ FOUND_HARM = 'max by (rule) (stillroom_keeper_finding{outcome="harm"})'
 DECISIONS = "sum by (kind) (increase(stillroom_keeper_decisions_total[1h]))"
 ROLLED_BACK = 'sum(increase(stillroom_keeper_decisions_total{kind="rollback"}[15m]))'
 UNJUDGED_S = "time() - max(stillroom_keeper_judged_timestamp_seconds)"
+LOOKUPS = rate("stillroom_cache_lookups_total")
+HITS = f"{rate('stillroom_cache_lookups_total', where=_HIT)} / {LOOKUPS}"

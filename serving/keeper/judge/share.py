@@ -9,6 +9,7 @@ arXiv:1512.04922). It counts rows as independent: users who send the same row ag
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,21 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 STEPS = 0.999 * 2.0 ** (-0.5 * np.arange(20))  # of the way from the limit to 0 or 1: large effects and small ones alike
 
-HALVINGS = 26
+POINTS, ROUNDS = 40, 5  # in which a bound is looked for: 40 to the power of 5 places
+LEAST = 1e-9
+Evidence = Callable[[Array, Array, Array], Array]
 
 
-def above(count: Array, rows: Array, limit: float) -> Array:
+def above(count: Array, rows: Array, limit: Array | float) -> Array:
     """Log of the evidence against "the share is at most `limit`"; 0 where there are no rows. Shapes as `count`."""
-    return _mixed(count, rows, limit, limit + (1 - limit) * STEPS)
+    limits = np.asarray(limit)[..., None]
+    return _mixed(count, rows, limits, limits + (1 - limits) * STEPS)
 
 
-def below(count: Array, rows: Array, limit: float) -> Array:
+def below(count: Array, rows: Array, limit: Array | float) -> Array:
     """Log of the evidence against "the share is at least `limit`"."""
-    return _mixed(count, rows, limit, limit * (1 - STEPS))
+    limits = np.asarray(limit)[..., None]
+    return _mixed(count, rows, limits, limits * (1 - STEPS))
 
 
 def at(count: Array, rows: Array, limit: float, other: float) -> Array:
@@ -48,21 +53,25 @@ def bounds(count: int, rows: int, alpha: float) -> tuple[float, float]:
     if not rows:
         return 0.0, 1.0
     k, n, enough = np.asarray(count), np.asarray(rows), np.log(1 / alpha)
-    low, high = 0.0, 1.0  # refuted, or ends of all that there is
-    for evidence, end in ((above, low), (below, high)):
-        open_ = min(max(count / rows, 1e-9), 1 - 1e-9)
-        for _ in range(HALVINGS):
-            half = min(max((end + open_) / 2, 1e-12), 1 - 1e-12)
-            end, open_ = (half, open_) if evidence(k, n, half) >= enough else (end, half)
-        low, high = (end, high) if evidence is above else (low, end)
-    return low, high
+    middle = min(max(count / rows, LEAST), 1 - LEAST)
+    return _edge(above, k, n, enough, 0.0, middle), _edge(below, k, n, enough, 1.0, middle)
 
 
-def _mixed(count: Array, rows: Array, limit: float, others: Array) -> Array:
-    """Log of the mean over `others` (M,) of their likelihood ratios to `limit`."""
+def _edge(evidence: Evidence, k: Array, n: Array, enough: float, end: float, inner: float) -> float:
+    """The last share on the way from `end` to `inner`, which is open, that the evidence refutes."""
+    for _ in range(ROUNDS):
+        points = np.clip(np.linspace(end, inner, POINTS)[1:], LEAST / 1000, 1 - LEAST / 1000)
+        refuted = int((evidence(k, n, points) >= enough).sum())  # one after another, from the end
+        end = float(points[refuted - 1]) if refuted else end
+        inner = float(points[min(refuted, len(points) - 1)])
+    return end
+
+
+def _mixed(count: Array, rows: Array, limit: Array, others: Array) -> Array:
+    """Log of the mean over `others` (..., M) of their likelihood ratios to `limit`."""
     for_each, against_each = np.log(others / limit), np.log((1 - others) / (1 - limit))
     ratios = count[..., None] * for_each + (rows - count)[..., None] * against_each
-    mean: Array = log_sum(ratios, -1) - np.log(len(others))
+    mean: Array = log_sum(ratios, -1) - np.log(len(STEPS))
     return mean
 
 

@@ -81,7 +81,7 @@ class Judge:
 
     def _act(self, row: State, decision: Decision, known: Evidence, now_s: float) -> None:
         """Move the row, write down why, and tell. Who was there first has the say: then judge what they did."""
-        numbers = {f"{f.rule}.{name}": n for f in known.findings for name, n in f.numbers.items()}
+        numbers = known.numbers()
         why, expected = decision.reason, row.generation
         try:
             if decision.kind == "rollback":
@@ -110,7 +110,8 @@ class Judge:
             return
         self._told.add(found.rule)
         self._decisions["alarm"] += 1
-        self._audit.write("alarm", BY, row.generation, f"{found.rule}: {found.sentence}", **found.numbers)
+        numbers: dict[str, float | str] = {"version": row.version, **found.numbers}
+        self._audit.write("alarm", BY, row.generation, f"{found.rule}: {found.sentence}", **numbers)
         log.warning("judge: generation %d: %s: %s", row.generation, found.rule, found.sentence)
         text = f"{found.rule}: {found.sentence}"
         self._tell(Notice(event=event, text=text, at_s=now_s, row=row, numbers=found.numbers))

@@ -40,6 +40,11 @@ class Evidence:
     rows: int
     missing: str = ""
 
+    def numbers(self) -> dict[str, float]:
+        """What a decision rests on, to six digits: {rule.name: number}, of the rules that decide."""
+        decisive = (f for f in self.findings if f.rule in self.harms)
+        return {f"{f.rule}.{name}": float(f"{n:.6g}") for f in decisive for name, n in f.numbers.items()}
+
 
 def decide(row: State, rollout: Rollout, known: Evidence, now_s: float) -> Decision | None:
     """What is to be done; None: nothing."""

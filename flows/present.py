@@ -110,6 +110,7 @@ def show_report(as_json: bool) -> None:
     from flows.show_steps import waterfall_table
 
     out.print(table(summary, out.width))
+    out.print(summary.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
     if len((steps := waterfall(summary, summary.chosen)).steps) > 1:
         out.print(waterfall_table(steps, out.width))
     out.print(f"page:  {artifact.PAGE}", highlight=False)

@@ -133,8 +133,8 @@ def table(summary: Summary, width: int = 120) -> Table:
             drop(row, narrow),
             f"{ratio.value:.2f} [{ratio.low:.2f},{'' if narrow else ' '}{ratio.high:.2f}]",
             "yes" if row.on_front else "no",
-            "chosen" if row.chosen else "",
-            style="bold green" if row.chosen else None,
+            "collapsed" if row.collapsed else "chosen" if row.chosen else "",
+            style="bold red" if row.collapsed else "bold green" if row.chosen else None,
         )
     return found
 

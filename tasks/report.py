@@ -6,11 +6,14 @@ Accuracy here is on `test`, which had no part in choosing. The page loads nothin
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 
 from tasks.core import artifact
 from tasks.core.findings import Interval
-from tasks.core.results import Summary, SummaryRow
+from tasks.core.results import Evaluation, Summary, SummaryRow, Timing
+from tasks.evidence import verdict
 from tasks.evidence.difference import latency_over
+from tasks.evidence.harm import collapse
 from tasks.evidence.marks import change
 from tasks.evidence.waterfall import waterfalls
 from tasks.page.gathered import Evidence, gather
@@ -46,11 +49,20 @@ def summarize(evidence: Evidence) -> Summary:
             latency_ratio=evidence.timings[name].ratio,
             on_front=name in chosen.front,
             chosen=name == chosen.variant,
+            collapsed=collapse(report.harm) or "",
         )
         for name, report in evidence.reports.items()
     ]
     threads, batch = plan.bench.threads[0], plan.bench.batch[0]
-    return Summary(reference=chosen.reference, chosen=chosen.variant, threads=threads, batch=batch, rows=tuple(rows))
+    told = headline(evidence.reports[chosen.variant], evidence.reports[chosen.reference], evidence.timings)
+    names = {"headline": told, "reference": chosen.reference, "chosen": chosen.variant}
+    return Summary(**names, threads=threads, batch=batch, rows=tuple(rows))
+
+
+def headline(mine: Evaluation, theirs: Evaluation, timings: Mapping[str, Timing]) -> str:
+    """The verdict in one line, as the page and MLflow have it."""
+    claims = (verdict.size(mine.size_bytes, theirs.size_bytes), verdict.speed(timings[mine.variant].ratio))
+    return verdict.headline(mine.variant, theirs.variant, (*claims, verdict.accuracy(mine, theirs)), mine.harm)
 
 
 def before(evidence: Evidence, name: str) -> str | None:

@@ -160,7 +160,8 @@ class SummaryRow(Frozen):
 
     `drop_interval` is that of the drop, row by row. `step_change`: accuracy minus that of the row before it on the way
     from the reference (its parent; of a row without one the reference), row by row, and `step_latency` its latency
-    over that one's, round by round; null for the reference.
+    over that one's, round by round; null for the reference. `collapsed`: what the collapse alarm says on test, if
+    anything.
     """
 
     variant: str
@@ -175,11 +176,13 @@ class SummaryRow(Frozen):
     latency_ratio: Interval
     on_front: bool
     chosen: bool
+    collapsed: str = ""
 
 
 class Summary(Frozen):
-    """results/summary.json: the table."""
+    """results/summary.json: the table, and the verdict in one line."""
 
+    headline: str = ""
     reference: str
     chosen: str
     threads: int

@@ -68,7 +68,9 @@ def accuracy(mine: Evaluation, reference: Evaluation) -> Claim:
     basis += f" {max(0.0, 100 * sure.high):.2f} points lost"
     if rows == 0:
         return Claim("0 points", "no accuracy lost on test", basis)
-    return Claim(f"{abs(100 * drop):.2f} points", "lost on test" if drop > 0 else "gained on test", basis)
+    moved = "lost on test" if drop > 0 else "gained on test"
+    chance = ", within chance" if sure.low <= 0 <= sure.high else ""
+    return Claim(f"{abs(100 * drop):.2f} points", moved + chance, basis)
 
 
 def worst_class(harm: Harm) -> Claim:

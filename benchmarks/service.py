@@ -31,6 +31,7 @@ from tasks.capacity.sweep import one
 REFERENCE = "FastAPI, lean"
 COUNT = 512  # distinct requests
 JSON, RAW = "application/json", "application/octet-stream"
+USER = "X-Stillroom-User: user-{i}\r\n"
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,21 @@ class Taken:
     failed: int
 
 
-def posts(path: str, bodies: Sequence[bytes], kind: str = JSON, users: bool = False) -> list[bytes]:
-    """Whole HTTP requests; `users`: with a header for a user each."""
+def posts(path: str, bodies: Sequence[bytes], kind: str = JSON, more: str = "") -> list[bytes]:
+    """Whole HTTP requests; `more` is further headers, in which {i} is the request's number."""
     made = []
     for i, body in enumerate(bodies):
-        user = f"X-Stillroom-User: user-{i}\r\n" if users else ""
-        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{user}Content-Length: {len(body)}"
-        made.append(f"{head}\r\n\r\n".encode() + body)
+        told = f"Content-Type: {kind}\r\n{more.format(i=i)}Content-Length: {len(body)}"
+        made.append(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{told}\r\n\r\n".encode() + body)
     return made
+
+
+def protocol_posts(raw: Sequence[bytes]) -> list[bytes]:
+    """The Open Inference Protocol with binary tensors both ways, as tritonclient sends it."""
+    tensor = {"name": "images", "shape": [1, 1, 28, 28], "datatype": "UINT8", "parameters": {"binary_data_size": 784}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    more = f"Inference-Header-Content-Length: {len(head)}\r\n{USER}"
+    return posts("/v2/models/stillroom/infer", [head + one for one in raw], RAW, more)
 
 
 def asked(pictures: np.ndarray[Any, Any]) -> tuple[list[bytes], list[bytes], list[bytes]]:
@@ -97,7 +105,7 @@ def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
         plain = ours("plain")
         found += [
             Way("Stillroom, JSON", plain, posts("/predict", own)),
-            Way("Stillroom, raw rows", plain, posts("/predict", raw, RAW, users=True)),
+            Way("Stillroom, raw rows", plain, posts("/predict", raw, RAW, USER)),
         ]
         found += [make(ours, own, raw) for name, make in EXTRA.items() if names in ("", name)]
         if not names:
@@ -118,6 +126,20 @@ EXTRA: dict[str, Make] = {
         ours("shadow", treatment_share=0.5, shadow={"share": 0.1, "queue": 256}),
         posts("/predict", own),
     ),
+    "all_shadow": lambda ours, own, _: Way(
+        "Stillroom, JSON, treatment alone, shadow of 100 %",
+        ours("all_shadow", treatment_share=1.0, shadow={"share": 1.0, "queue": 256}),
+        posts("/predict", own),
+    ),
+    "cache": lambda ours, own, _: Way(
+        "Stillroom, JSON, cache, every input comes again",
+        ours("cache", cache={"entries": COUNT}),
+        posts("/predict", own),
+    ),
+    "miss": lambda ours, own, _: Way(
+        "Stillroom, JSON, cache that never hits", ours("miss", cache={"entries": 1}), posts("/predict", own)
+    ),
+    "v2": lambda ours, _, raw: Way("Stillroom, /v2, binary tensors", ours("v2"), protocol_posts(raw)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from serving.ask import USER_ID_MAX
@@ -72,6 +73,9 @@ def _infer(package: Package, base: str, headers: list[Json], refusals: Json) -> 
             "parameters": parameters,
         },
     }
+    shape = [1 if axis == -1 else axis for axis in given["shape"]]
+    data: list[Any] = ["A text of any length."] if text else [0] * prod(shape)
+    example: Json = {"inputs": [{**given, "shape": shape, "data": data}]}
     whole: Json = {
         "type": "string",
         "format": "binary",
@@ -83,7 +87,10 @@ def _infer(package: Package, base: str, headers: list[Json], refusals: Json) -> 
         "parameters": headers,
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": body}, "application/octet-stream": {"schema": whole}},
+            "content": {
+                "application/json": {"schema": body, "example": example},
+                "application/octet-stream": {"schema": whole},
+            },
         },
         "responses": {"200": _answer(), **refusals},
     }

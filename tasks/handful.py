@@ -22,12 +22,14 @@ from tasks.core.rehearsal import PREPARED, SIZES, Sizes
 from tasks.core.seed import seed_for
 from tasks.intake.facts import row_facts
 from tasks.plan import plugin
-from tasks.plan.schema import DataBlock, Expectations, Promotion, Settings
+from tasks.plan.schema import DataBlock, Expectations, Plan, Promotion, Settings
+from tasks.plan.shorten import batch
 from tasks.prepare import carve_splits, normalised, require_sound, write
 from tasks.validate import check
 
 ROWS: Final = 64  # of every split, unless the classes are many
 ROWS_A_CLASS: Final = 4
+BATCH: Final = 512
 OF_GROUPS: Final = (
     *("worst_group_drop", "worst_group_drop_estimate"),
     *("demographic_parity_difference", "equalized_odds_difference"),
@@ -43,7 +45,12 @@ def run(settings: Settings) -> None:
         raw = require_sound(plugin("sources", block.source).load(**block.params), block.source)
     require_groups(settings.promotion, raw)
     rows, row_bytes = full_size(raw, block)
-    some_rows: dict[str, Any] = {n: cut(s, raw.classes, seed) for n in SPLITS if (s := getattr(raw, n)) is not None}
+    wanted = dict.fromkeys(SPLITS, ROWS) | {"train": train_rows(settings.plan, raw)}
+    some_rows: dict[str, Any] = {
+        name: cut(split, raw.classes, seed, wanted[name])
+        for name in SPLITS
+        if (split := getattr(raw, name)) is not None
+    }
     few = replace(raw, **some_rows)
     facts = {name: row_facts(split) for name in SPLITS if (split := getattr(few, name)) is not None}
     one = block.model_copy(update={"calibration_rows": 1})
@@ -66,9 +73,18 @@ def require_groups(promotion: Promotion, data: Data) -> None:
         raise DataError(f"params/promotion.yaml: {', '.join(about)}: cannot be judged, the data have no groups")
 
 
-def cut(split: Split, classes: Any, seed: int) -> Split:
-    """About ROWS rows of `split`, as many of each class, at least ROWS_A_CLASS where the class has them."""
-    each = max(ROWS_A_CLASS, ceil(ROWS / len(classes)))
+def train_rows(plan: Plan, data: Data) -> int:
+    """As many as the plan's largest batch, up to BATCH, so that it takes the memory that it will take, and is timed."""
+    carved = [
+        s for name, s in (("test", plan.data.test_share), ("val", plan.data.val_share)) if not getattr(data, name)
+    ]
+    largest = max(batch(row.params) for row in plan.variants.values())
+    return max(ROWS, ceil(min(BATCH, largest) / prod(1 - share for share in carved)))
+
+
+def cut(split: Split, classes: Any, seed: int, rows: int) -> Split:
+    """About `rows` rows of `split`, as many of each class, at least ROWS_A_CLASS where the class has them."""
+    each = max(ROWS_A_CLASS, ceil(rows / len(classes)))
     rng = np.random.default_rng(seed)
     taken = [rng.permutation(np.flatnonzero(split.labels == c))[:each] for c in range(len(classes))]
     return pick(split, np.sort(np.concatenate(taken)))

@@ -56,6 +56,13 @@ def passes(block: BaseModel) -> int:
     return int(own) + again * sum(passes(value) for value in inner if isinstance(value, BaseModel))
 
 
+def batch(block: BaseModel) -> int:
+    """The most rows a step of training that `block` and the blocks in it ask for; 0 when it trains nothing."""
+    inner = (getattr(block, name) for name in type(block).model_fields)
+    own = getattr(block, "batch", 0) if hasattr(block, "epochs") else 0
+    return max(own, *(batch(value) for value in inner if isinstance(value, BaseModel)), 0)
+
+
 def trials(params: Params) -> int:
     """How many candidates a search looks at; 1 for what does not search."""
     return int(getattr(params, "trials", 1))

@@ -31,7 +31,7 @@ from tasks.core.settle import settle_in_rehearsal
 from tasks.plan import load
 from tasks.plan.gate import load_plan
 from tasks.plan.service import Ceiling
-from tasks.plan.shorten import passes, short_plan, shortened
+from tasks.plan.shorten import batch, passes, short_plan, shortened
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +70,7 @@ def test_passes_count_the_recovery_and_every_round() -> None:
 
 def test_a_handful_has_rows_of_every_class() -> None:
     labels = np.repeat(np.arange(3), [500, 40, 2])
-    few = handful.cut(Split({"x": np.arange(542)}, labels), ("a", "b", "c"), seed=0)
+    few = handful.cut(Split({"x": np.arange(542)}, labels), ("a", "b", "c"), seed=0, rows=64)
     assert np.bincount(few.labels).tolist() == [22, 22, 2]
     assert len(set(np.asarray(few.inputs["x"]).tolist())) == len(few)
 
@@ -96,6 +96,19 @@ def test_what_is_prepared_is_taken_in_place_of_the_source(tmp_path: Path, monkey
     assert read_json(SIZES, Sizes).rows == about["rows"]
     few, whole = read_data(DATA), read_data(PREPARED)
     assert few.preprocess == whole.preprocess and 64 <= len(few.train) <= 70
+
+
+def test_train_holds_the_largest_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(ROOT / "params")
+    row = settings.plan.variants["pruned50"]
+    recover = row.params.recover.model_copy(update={"batch": 150})  # type: ignore[attr-defined]
+    large = row.model_copy(update={"params": row.params.model_copy(update={"recover": recover})})
+    variants = settings.plan.variants | {"pruned50": large}
+    assert [batch(each.params) for each in variants.values()] == [64, 64, 150, 0, 0, 0]
+    plan = settings.plan.model_copy(update={"variants": variants})
+    handful.run(settings.model_copy(update={"plan": plan}))
+    assert 150 <= read_json(SIZES, Sizes).rehearsed["train"] < 170
 
 
 def test_the_gates_on_groups_are_gates() -> None:

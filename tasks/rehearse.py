@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -19,9 +20,13 @@ from typing import Final
 from tasks.__main__ import main, write_to
 from tasks.core.rehearsal import VARIABLE, Order, Ready, Taken
 
-# What the steps of a kind import at last, wherever in them it stands. No library here starts a thread when imported.
+# What the steps of a kind import at last, wherever in them it stands. None of it computes anything when it is imported:
+# threads that do would be missing in a fork. The private names are where PyTorch's exporter spends its first seconds.
 IMPORTS: Final = {
-    "build": ("tasks.build", "tasks.core.fit", "onnxruntime", "onnxscript", "torch.onnx._internal.exporter._core"),
+    "build": (
+        *("tasks.build", "tasks.core.fit", "onnxruntime", "torch._dynamo", "torch.export._trace"),
+        *("torch.onnx._internal.exporter._core", "onnxscript.function_libs.torch_lib.ops", "onnxscript.rewriter"),
+    ),
     "rest": ("tasks.evaluate", "tasks.bench", "onnxruntime", "scipy.stats", "fairlearn.metrics"),
 }
 
@@ -30,7 +35,8 @@ def serve(kind: str) -> None:
     """Import, say so, and answer orders until there are no more."""
     began = time.perf_counter()
     for name in IMPORTS[kind]:
-        import_module(name)
+        with suppress(ModuleNotFoundError):  # the step that needs it says so; here it is a matter of speed alone
+            import_module(name)
     print(Ready(seconds=time.perf_counter() - began).model_dump_json(), flush=True)
     for line in sys.stdin:
         print(run(Order.model_validate_json(line)).model_dump_json(), flush=True)

@@ -1,15 +1,17 @@
 """What a preflight foretells against what the run then takes, step by step and in all.
 
-    python benchmarks/foretold.py [EXAMPLE | PLAN.yaml]
+    python benchmarks/foretold.py [EXAMPLE [PLAN.yaml]]
 
 In a fresh clone: `run --preflight --json`, then `run --no-preflight --workers 1`, whose steps are timed by the flow and
-whose processes are watched ten times a second. Without an argument the plan is that of the checkout.
+whose processes are watched ten times a second. Without an argument the plan is that of the checkout; a file replaces the
+example's plan. What other processes had of the processors meanwhile is said, since it lengthens either.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,26 +26,47 @@ ROOT = Path(__file__).resolve().parents[1]
 SECONDS_APART = 0.1
 
 
-def main(plan: str = "") -> None:
+def main(example: str = "", plan: str = "") -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkout"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         stillroom = [sys.executable, "-m", "flows.cli"]
-        if plan.endswith(".yaml"):
+        if example:
+            subprocess.run([*stillroom, "use", example, "--force"], cwd=folder, env=environment, check=True)
+        if plan:
             shutil.copy(plan, folder / "params/plan.yaml")
-        elif plan:
-            subprocess.run([*stillroom, "use", plan, "--force"], cwd=folder, env=environment, check=True)
-        began = time.perf_counter()
+        clock = Clock()
         asked = [*stillroom, "run", "--preflight", "--json"]
         told = json.loads(subprocess.run(asked, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout)
-        print(f"preflight: {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"preflight: {clock.told()}", flush=True)
+        clock = Clock()
         peaks = watched([*stillroom, "run", "--no-preflight", "--workers", "1"], folder, environment)
+        print(f"run: {clock.told()}\n")
         table(told, json.loads((folder / ".stillroom/run.json").read_text())["stages"], peaks)
         places = ("artifacts", "results/package", ".dvc/cache", "mlflow")
         found = sum(f.stat().st_size for p in places for f in (folder / p).rglob("*") if f.is_file()) / 1e6
         print(f"\ndisk, MB: {told['disk_mb']:.1f} foretold, {found:.1f} found ({', '.join(places)})")
+
+
+class Clock:
+    """Seconds since it was made, and who used the processors."""
+
+    def __init__(self) -> None:
+        self._wall, self._own, self._all = time.perf_counter(), self.own(), sum(psutil.cpu_times()[:3])
+
+    @staticmethod
+    def own() -> float:
+        """Of this process's ended children."""
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def told(self) -> str:
+        """In words."""
+        wall, own = time.perf_counter() - self._wall, self.own() - self._own
+        others = (sum(psutil.cpu_times()[:3]) - self._all - own) / wall / (psutil.cpu_count() or 1)
+        return f"{wall:.0f} s, {own:.0f} s of a processor; others had {others:.0%} of all processors"
 
 
 def watched(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:

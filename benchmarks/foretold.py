@@ -3,8 +3,9 @@
     python benchmarks/foretold.py [EXAMPLE [PLAN.yaml]]
 
 In a fresh clone: `run --preflight --json`, then `run --no-preflight --workers 1`, whose steps are timed by the flow and
-whose processes are watched ten times a second. Without an argument the plan is that of the checkout; a file replaces the
-example's plan. What other processes had of the processors meanwhile is said, since it lengthens either.
+whose processes are watched ten times a second. Without an argument the plan is the checkout's; a file replaces that of
+the example. What other processes had of the processors meanwhile is said, since it lengthens the run: a processor's
+seconds are those that the step's own process worked, the ratio is to the smaller of the two.
 """
 
 from __future__ import annotations
@@ -69,36 +70,39 @@ class Clock:
         return f"{wall:.0f} s, {own:.0f} s of a processor; others had {others:.0%} of all processors"
 
 
-def watched(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
-    """Run `command`; the greatest resident memory of each step's process, in MB."""
-    peaks: dict[str, float] = {}
+def watched(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, tuple[float, float]]:
+    """Run `command`; of each step's process the greatest resident memory, in MB, and the seconds of a processor."""
+    peaks: dict[str, tuple[float, float]] = {}
     with (folder.parent / "run.log").open("w") as log:
         process = psutil.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             for child in process.children(recursive=True):
                 try:
-                    words, held = child.cmdline(), child.memory_info().rss / 1e6
+                    words, held, used = child.cmdline(), child.memory_info().rss / 1e6, sum(child.cpu_times()[:4])
                 except psutil.Error:
                     continue
                 if words[1:3] == ["-m", "tasks"]:
                     step = "@".join(words[3:])
-                    peaks[step] = max(held, peaks.get(step, 0.0))
+                    peaks[step] = max(held, peaks.get(step, (0.0,))[0]), used
             time.sleep(SECONDS_APART)
     if process.returncode:
         raise SystemExit((folder.parent / "run.log").read_text()[-2000:])
     return peaks
 
 
-def table(told: dict[str, Any], taken: dict[str, Any], peaks: dict[str, float]) -> None:
+def table(told: dict[str, Any], taken: dict[str, Any], peaks: dict[str, tuple[float, float]]) -> None:
     """Both, side by side."""
-    print("| step | foretold, s | taken, s | ratio | foretold, MB | taken, MB |\n| --- | --- | --- | --- | --- | --- |")
-    whole = 0.0
+    print("| step | foretold, s | taken, s | of a processor, s | ratio | foretold, MB | taken, MB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    whole, worked = 0.0, 0.0
     for step in told["steps"]:
         name, seconds = step["step"], taken[step["step"]]["seconds"]
-        whole += seconds
-        times = f"{step['seconds']:.1f} | {seconds:.1f} | {step['seconds'] / seconds:.2f}"
-        print(f"| {name} | {times} | {step['peak_mb']:.0f} | {peaks.get(name, 0.0):.0f} |")
-    print(f"| in all | {told['seconds']:.0f} | {whole:.0f} | {told['seconds'] / whole:.2f} | | |")
+        peak, used = peaks[name]
+        whole, worked = whole + seconds, worked + used
+        times = f"{step['seconds']:.1f} | {seconds:.1f} | {used:.1f} | {step['seconds'] / min(seconds, used):.2f}"
+        print(f"| {name} | {times} | {step['peak_mb']:.0f} | {peak:.0f} |")
+    ratio = told["seconds"] / min(whole, worked)
+    print(f"| in all | {told['seconds']:.0f} | {whole:.0f} | {worked:.0f} | {ratio:.2f} | | |")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from flows.rehearsal import Rehearsed
 from tasks.core.frozen import Frozen
 from tasks.core.rehearsal import Lap, Sizes
 from tasks.core.results import Bench
@@ -16,6 +15,16 @@ from tasks.plan.shorten import passes, shortened, trials
 
 STAGE_S = 1.0  # what DVC takes about a step: hashing, its lock, its cache
 ROUGH_STEP_S = 5.0  # a step, roughly, beside the passes of its training
+
+
+class Rehearsed(NamedTuple):
+    """One step of the rehearsal: what it took there, and what a process of its own would take to begin."""
+
+    step: str
+    seconds: float
+    start_s: float
+    peak_mb: float
+    laps: tuple[Lap, ...] = ()
 
 
 class Estimate(Frozen):

@@ -20,7 +20,7 @@ class Foretold(Frozen):
     """What a run will take, more or less."""
 
     steps: tuple[Estimate, ...]
-    seconds: float = Field(description="of work; steps side by side take less")
+    seconds: float = Field(description="on a machine that does nothing else, one step after another")
     memory_mb: float = Field(description="when the largest steps run side by side")
     disk_mb: float = Field(description="with the copies in DVC's cache")
     warnings: tuple[str, ...]
@@ -67,8 +67,8 @@ def text(told: Foretold) -> str:
     lines = [f"{'step'.ljust(wide)}  {'time':>9}  {'memory, MB':>10}  {'disk, MB':>9}"]
     lines += [f"{e.step.ljust(wide)}  {clock(e.seconds):>9}  {e.peak_mb:10,.0f}  {e.disk_mb:9,.1f}" for e in told.steps]
     lines.append(
-        f"in all about {clock(told.seconds)} of work (side by side: less), {told.memory_mb:,.0f} MB of memory,"
-        f" {told.disk_mb:,.0f} MB of disk with the copies in DVC's cache"
+        f"in all about {clock(told.seconds)} on a machine that does nothing else (side by side: less),"
+        f" {told.memory_mb:,.0f} MB of memory, {told.disk_mb:,.0f} MB of disk with the copies in DVC's cache"
     )
     return "\n".join([*lines, *(f"warning: {each}" for each in told.warnings)])
 

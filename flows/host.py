@@ -42,7 +42,7 @@ class Host:
 
     @cached_property
     def ready_s(self) -> float:
-        """How long the imports took, which every step of a run has to do for itself; waits for them."""
+        """How long the imports kept a processor, which every step of a run has to do for itself; waits for them."""
         return self._hear(Ready).seconds
 
     def run(self, order: Order) -> Taken:

@@ -13,8 +13,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
 
-from flows.estimate import Estimate, estimates, rough_s
-from flows.rehearsal import FOLDER, PreflightError, Rehearsed, rehearsal
+from flows.estimate import Estimate, Rehearsed, estimates, rough_s
+from flows.rehearsal import FOLDER, PreflightError, rehearsal
 from flows.stages import stages
 from tasks.core.artifact import BENCH, read_json
 from tasks.core.rehearsal import SIZES, Sizes

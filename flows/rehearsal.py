@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 
 from flows.board import tail
+from flows.estimate import Rehearsed
 from flows.host import Host
 from tasks.core.artifact import ARTIFACTS, DATA, PACKAGE
 from tasks.core.errors import StillroomError
-from tasks.core.rehearsal import PREPARED, Lap, Order, laps
+from tasks.core.rehearsal import PREPARED, Order, laps
 from tasks.plan import Plan
 from tasks.plan.shorten import short_plan
 
@@ -34,16 +34,6 @@ OWN = ("artifacts", "reports", "results", "params", "mlflow", "data.dvc", "dvc.l
 
 class PreflightError(StillroomError):
     """The rehearsal failed; the message holds the step and the end of its log. Nothing of the run was begun."""
-
-
-class Rehearsed(NamedTuple):
-    """One step of the rehearsal: what it took there, and what a process of its own would take to begin."""
-
-    step: str
-    seconds: float
-    start_s: float
-    peak_mb: float
-    laps: tuple[Lap, ...] = ()
 
 
 @contextmanager
@@ -122,7 +112,9 @@ def _run(step: str, rest: Host, build: Host) -> Rehearsed:
     taken = host.run(Order(step=(RENAMED.get(verb, verb), *variant), log=str(log), laps=str(timed)))
     if taken.status:
         raise failure(step, taken.status)
-    return Rehearsed(step, taken.seconds, host.ready_s, taken.peak_mb, laps(FOLDER / timed))
+    # What a processor worked is not lengthened by other work on the machine, but reading data may be waiting for them.
+    seconds = taken.wall_s if verb == "prepare" else min(taken.wall_s, taken.worked_s)
+    return Rehearsed(step, seconds, host.ready_s, taken.peak_mb, laps(FOLDER / timed))
 
 
 def _serve(step: str) -> Rehearsed:

@@ -1,6 +1,7 @@
 """What a rehearsal (`stillroom run --preflight`) measures and a run does not: how long the passes of a training took.
 
 Timings may not enter artifacts/, so they go to the file that STILLROOM_LAPS names, which a rehearsal alone sets.
+Where a processor worked for less than the time that went by, that counts: other work on the machine is not the step's.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ class Ready(Frozen):
 
 
 class Taken(Frozen):
-    """How a step ended, and what it took."""
+    """How a step ended, and what it took: the time that went by, and how much of it a processor worked."""
 
     status: int
-    seconds: float
+    wall_s: float
+    worked_s: float
     peak_mb: float
 
 
@@ -66,11 +68,12 @@ def rehearsing() -> bool:
 @contextmanager
 def lap(kind: Literal["train", "val"], rows: int) -> Iterator[None]:
     """Note what the pass inside took, one line a lap; nothing when no file is asked for."""
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     yield
     if file := os.environ.get(VARIABLE):
+        took = min(time.perf_counter() - began, time.process_time() - worked)
         with Path(file).open("a", encoding="utf-8") as out:
-            out.write(Lap(kind=kind, rows=rows, seconds=time.perf_counter() - began).model_dump_json() + "\n")
+            out.write(Lap(kind=kind, rows=rows, seconds=took).model_dump_json() + "\n")
 
 
 def laps(file: Path) -> tuple[Lap, ...]:

@@ -15,9 +15,8 @@ import yaml
 from torch import nn
 
 from flows import preflight, rehearsal
-from flows.estimate import STAGE_S, Estimate, estimates
+from flows.estimate import STAGE_S, Estimate, Rehearsed, estimates
 from flows.foretell import SPARE_MB, Room, foretold, text
-from flows.rehearsal import Rehearsed
 from flows.stages import stages
 from tasks import handful, prepare
 from tasks.core.artifact import DATA, read_json, write_json
@@ -202,7 +201,7 @@ def test_what_is_foretold_is_held_against_the_room_there_is() -> None:
     roomy = foretold(found, 2, Room(memory_mb=1e6, disk_mb=1e6))
     assert roomy.warnings == () and roomy.seconds == 320
     assert roomy.memory_mb == 402 + 401 + SPARE_MB and roomy.disk_mb == 2 * 30 + 5
-    assert "in all about 5 min of work" in text(roomy) and "build@v2" in text(roomy)
+    assert "in all about 5 min on a machine" in text(roomy) and "build@v2" in text(roomy)
     tight = foretold(found, 2, Room(memory_mb=1000, disk_mb=64)).warnings
     assert tight[0] == "memory: about 1,303 MB needed, 1,000 MB available; --workers 1 needs less"
     assert tight[1] == "disk: about 65 MB needed, 64 MB free"

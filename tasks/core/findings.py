@@ -52,12 +52,12 @@ class Harm(Frozen):
 class Marks(Frozen):
     """Which rows of `test` a variant answers rightly, so that any two variants can be compared row by row.
 
-    `right` is base64 of one bit a row, the first row in the highest bit. `labels_sha256`, of the labels in their order,
-    tells whether two variants were asked the same rows.
+    `right` is base64 of one bit a row, the first row in the highest bit, in pieces: DVC shows texts among its metrics,
+    but no lists. `labels_sha256`, of the labels in their order, tells whether two variants were asked the same rows.
     """
 
     labels_sha256: str
-    right: str
+    right: tuple[str, ...]
 
 
 class Portability(Frozen):

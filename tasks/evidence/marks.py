@@ -16,17 +16,19 @@ from tasks.core.findings import Interval, Marks
 from tasks.evidence.harm import paired_drop
 
 Array = np.ndarray[Any, Any]
+PIECE = 100  # characters
 
 
 def mark(right: Array, labels: Array) -> Marks:
     """The marks of the rows (N,) that are `right` or not, whose labels (N,) are these."""
     digest = hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8").tobytes()).hexdigest()
-    return Marks(labels_sha256=digest, right=base64.b64encode(np.packbits(right).tobytes()).decode("ascii"))
+    text = base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+    return Marks(labels_sha256=digest, right=tuple(text[k : k + PIECE] for k in range(0, len(text), PIECE)))
 
 
 def right(marks: Marks, rows: int) -> Array:
     """The same as bool (rows,)."""
-    bits = np.frombuffer(base64.b64decode(marks.right), dtype=np.uint8)
+    bits = np.frombuffer(base64.b64decode("".join(marks.right)), dtype=np.uint8)
     return np.unpackbits(bits, count=rows).astype(bool)
 
 

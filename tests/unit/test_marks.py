@@ -10,7 +10,7 @@ from tasks.evidence.difference import difference, share_interval
 from tasks.evidence.marks import change, mark, right
 
 
-@pytest.mark.parametrize("rows", [1, 7, 8, 9, 449])
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 449, 4096])
 def test_every_bit_comes_back(rows: int) -> None:
     some = np.random.default_rng(rows).random(rows) < 0.8
     assert (right(mark(some, np.arange(rows)), rows) == some).all()

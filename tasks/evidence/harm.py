@@ -116,11 +116,14 @@ def alarms(found: Harm) -> tuple[str, ...]:
     """What must be known before anything else: a collapse, then who was hurt; nothing where no interval says so."""
     collapsed = collapse(found)
     told = [f"Collapse: {collapsed}."] if collapsed else []
-    for kind, names, drops in (
-        ("class", found.hurt_classes, found.recall_drop),
-        ("group", found.hurt_groups, found.group_drop),
+    for one, many, names, drops in (
+        ("class", "classes", found.hurt_classes, found.recall_drop),
+        ("group", "groups", found.hurt_groups, found.group_drop),
     ):
-        told += [f"Hurt: {kind} {name} lost {_points(drops[name])}." for name in names]
+        worst_first = [name for _, name in sorted((-drops[name].value, name) for name in names)]
+        told += [f"Hurt: {one} {name} lost {_points(drops[name])}." for name in worst_first[:FEW]]
+        if more := worst_first[FEW:]:
+            told.append(f"Hurt: {len(more)} more {many if len(more) > 1 else one}, by less.")
     return tuple(told)
 
 

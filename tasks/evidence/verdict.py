@@ -90,15 +90,13 @@ def headline(name: str, reference: str, claims: Sequence[Claim], harm: Harm) -> 
     if collapsed := collapse(harm):
         return f"Do not ship {name}: {collapsed}"
     told = ", ".join(c.meaning if c.meaning.startswith("no ") else f"{c.figure} {c.meaning}" for c in claims)
-    hurt = [f"{kind} {each}" for kind, names in _hurt(harm) for each in names]
-    if not hurt:
-        return f"{name} wins: {told}"
-    more = f" and {len(hurt) - 3} more" if len(hurt) > 3 else ""
-    return f"{name} hurts {', '.join(hurt[:3])}{more}: {told}"
+    hurt = [*_named("class", "classes", harm.hurt_classes), *_named("group", "groups", harm.hurt_groups)]
+    return f"{name} is {told}, but hurts {' and '.join(hurt)}" if hurt else f"{name} wins: {told}"
 
 
-def _hurt(harm: Harm) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return ("class", harm.hurt_classes), ("group", harm.hurt_groups)
+def _named(one: str, many: str, names: Sequence[str]) -> list[str]:
+    """`class dog`, or of several how many; nothing of none."""
+    return [f"{one} {names[0]}" if len(names) == 1 else f"{len(names)} {many}"] if names else []
 
 
 def class_changes(mine: Evaluation, reference: Evaluation) -> list[ClassChange]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Plotly wants colours, the page has variables
 PARTS = ("ink", "muted", "line", "front", "good", "bad", "card")
 INK, MUTED, LINE, FRONT, GOOD, BAD, CARD = STAND_INS = tuple(f"#0102{k:02x}" for k in range(len(PARTS)))
+ABOVE = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0}  # a legend's place
 
 
 class Numbers(NamedTuple):

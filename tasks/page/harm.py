@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tasks.core.findings import Harm
-from tasks.evidence.harm import collapse
 from tasks.page.chart import Numbers, signed
 from tasks.page.charts.group_changes import told
 from tasks.page.gathered import Evidence
@@ -23,8 +22,10 @@ def table(evidence: Evidence) -> Numbers:
 
 def alarm(harm: Harm) -> str:
     """`collapsed: ...`, `hurts ...`, or that nothing can be told."""
-    if collapsed := collapse(harm):
-        return f"collapsed: {collapsed}"
+    if harm.constant:
+        return "collapsed: one answer for every row"
+    if missing := harm.never_predicted:
+        return f"collapsed: never answers {', '.join(missing) if len(missing) <= NAMED else f'{len(missing)} classes'}"
     hurt = (*harm.hurt_classes, *harm.hurt_groups)
     if not hurt:
         return "no harm that can be told"

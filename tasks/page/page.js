@@ -3,7 +3,7 @@
 (() => {
   const read = (element) => JSON.parse(element.textContent);
   const figures = [...document.querySelectorAll("script.figure")].map((e) => [e.dataset.for, read(e)]);
-  const axes = read(document.getElementById("axes"));
+  const { axes, within } = read(document.getElementById("axes"));
   const byId = (id) => document.getElementById(id);
   const names = ["ink", "muted", "line", "front", "good", "bad", "card"];
 
@@ -22,10 +22,14 @@
     return JSON.parse(text);
   }
 
-  function picked(id, figure) {
+  function picked(id, figure, narrow) {
     if (id === "scatter") {
       const [x, y] = [byId("scatter-x").value, byId("scatter-y").value];
+      const all = !byId("within") || !byId("within").checked;
       for (const trace of figure.data) {
+        if (narrow && within.length > 12 && !["chosen", "reference"].includes(trace.name)) trace.mode = "markers";
+        const kept = [...trace.ids.keys()].filter((i) => all || within[trace.ids[i]]);
+        for (const key of ["ids", "text", "customdata"]) trace[key] = kept.map((i) => trace[key][i]);
         trace.x = trace.ids.map((k) => axes[x][k]);
         trace.y = trace.ids.map((k) => axes[y][k]);
       }
@@ -34,6 +38,7 @@
       figure.layout.yaxis.title = { text: y };
     } else if (id.startsWith("waterfall-")) {
       for (const trace of figure.data) trace.visible = trace.name === byId("leaf").value;
+      figure.layout.yaxis = { ...figure.layout.yaxis, range: figure.layout.meta.range[byId("leaf").value] };
     }
     return figure;
   }
@@ -66,8 +71,9 @@
       if (!place || (only && !only(id))) continue;
       const [first] = figure.data;
       if (first.type === "heatmap") place.style.minWidth = `${190 + 15 * first.x.length}px`; // scrolls in its frame
-      const own = picked(id, structuredClone(figure));
-      const { data, layout } = coloured({ data: own.data, layout: framed(own.layout, place.clientWidth < 520) });
+      const narrow = place.clientWidth < 520;
+      const own = picked(id, structuredClone(figure), narrow);
+      const { data, layout } = coloured({ data: own.data, layout: framed(own.layout, narrow) });
       Plotly.react(place, data, layout, { displayModeBar: false, responsive: true, scrollZoom: false });
     }
   }
@@ -98,8 +104,8 @@
   }
 
   function listen() {
-    for (const id of ["scatter-x", "scatter-y"]) byId(id).addEventListener("change", () => draw((name) => name === "scatter"));
-    if (byId("leaf")) byId("leaf").addEventListener("change", () => draw((name) => name.startsWith("waterfall-")));
+    for (const id of ["scatter-x", "scatter-y", "within"]) byId(id)?.addEventListener("change", () => draw((name) => name === "scatter"));
+    byId("leaf")?.addEventListener("change", () => draw((name) => name.startsWith("waterfall-")));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
     const closed = [...document.querySelectorAll("details:not(.numbers):not([open])")];
     addEventListener("beforeprint", () => paper(true, closed));

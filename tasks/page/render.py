@@ -50,6 +50,7 @@ def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls:
     from markupsafe import Markup
 
     offered, contents = axes(evidence), dict(SECTIONS)
+    within = [not evidence.chosen.candidates[name].gaps for name in evidence.reports]
     if not waterfalls.leaves:
         del contents["steps"]
     if summary.reference not in evidence.chosen.worth:
@@ -68,7 +69,7 @@ def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls:
         contents=contents,
         waterfalls=waterfalls,
         axes=list(offered),
-        axes_json=Markup(json.dumps(offered).replace("</", "<\\/")),
+        axes_json=Markup(json.dumps({"axes": offered, "within": within}).replace("</", "<\\/")),
         charts=drawn(evidence, waterfalls, offered),
         checks=checklist(seen(settings, evidence)),
         gates=promotable(settings, evidence),
@@ -92,8 +93,8 @@ def judged(evidence: Evidence) -> dict[str, Any]:
         "claims": (size, speed, verdict.accuracy(mine, theirs), verdict.worst_class(mine.harm)),
         "alarms": alarms(mine.harm) if chosen != reference else (),
         "cautions": cautions(evidence),
-        "missed": sum(not c.fits for name, c in evidence.chosen.candidates.items() if name != reference),
-        "harm": sentences(mine.harm),
+        "missed": sum(not candidate.fits for candidate in evidence.chosen.candidates.values()),
+        "harm": sentences(mine.harm)[len(alarms(mine.harm)) :],
         "harms": harm.table(evidence),
         "groups": bool(mine.harm.group_drop),
         "changes": verdict.class_changes(mine, theirs),

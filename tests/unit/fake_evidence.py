@@ -100,9 +100,12 @@ def plant(
             macs=row["size_bytes"],
             val=quality(row["accuracy"], 30, recall),
             test=quality(test, 60, recall),
-            harm=harm({k: base_test[k] - r for k, r in quality(test, 60, recall).per_class_recall.items()}),
+            harm=harm({k: base_test[k] - r for k, r in quality(test, 60, recall).per_class_recall.items()}).model_copy(
+                update=row.get("harm", {})
+            ),
             val_harm=val_harm(rows["baseline"], row),
             marks=marks(test, 60),
+            portability=row.get("portability"),
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         if name != leave_out:

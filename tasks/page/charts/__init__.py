@@ -18,15 +18,16 @@ from tasks.page.gathered import Evidence
 def drawn(evidence: Evidence, waterfalls: Waterfalls, axes: Axes) -> dict[str, Chart]:
     """By their place in the page."""
     reports, reference = evidence.reports, evidence.chosen.reference
+    first = tuple(dict.fromkeys((evidence.chosen.variant, reference, *evidence.chosen.front)))
     found: dict[str, Chart | None] = {
         "scatter": scatter(evidence, axes),
         "latencies": latencies(evidence.timings),
         "class-changes": class_changes(reports, reference),
-        "group-changes": group_changes(reports, reference),
+        "group-changes": group_changes(reports, reference, first),
         "sensitivity": sensitivity({name: card.facts for name, card in evidence.cards.items()}),
     }
     if waterfalls.leaves:
         found |= {f"waterfall-{part}": waterfall(waterfalls, reports, part) for part in PARTS}
     if len(evidence.plan.bench.batch) > 1:
-        found["throughput"] = throughput(evidence.bench)
+        found["throughput"] = throughput(evidence.bench, first)
     return {name: chart for name, chart in found.items() if chart is not None}

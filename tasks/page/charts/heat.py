@@ -34,7 +34,8 @@ def heat(
         xgap=1,
         ygap=1,
     )
-    figure.update_layout(height=150 + 24 * len(down), plot_bgcolor=LINE)  # seen between the cells
+    names = min(150, 7 * max(len(name) for name in across))  # of the columns, turned up where they are many
+    figure.update_layout(height=110 + 24 * len(down) + names, plot_bgcolor=LINE)  # which is seen between the cells
     figure.update_xaxes(type="category", automargin=True, showgrid=False, tickmode="linear")
     figure.update_yaxes(type="category", automargin=True, showgrid=False, tickmode="linear")
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.page.chart import FRONT, GOOD, INK, MUTED, Chart, Numbers, to_json
+from tasks.page.chart import ABOVE, FRONT, GOOD, INK, MUTED, Chart, Numbers, to_json
 from tasks.page.charts.axes import Axes
 from tasks.page.gathered import Evidence
 
@@ -49,7 +49,7 @@ def scatter(evidence: Evidence, axes: Axes) -> Chart:
             hovertemplate="<b>%{text}</b><br>%{customdata}<extra></extra>",
             showlegend=bool(mine),
         )
-    figure.update_layout(xaxis_title=x, yaxis_title=y, height=460, legend={"orientation": "h", "y": 1.12})
+    figure.update_layout(xaxis_title=x, yaxis_title=y, height=460, legend=ABOVE)
     rows = tuple((name, *(f"{values[k]:,.4g}" for values in axes.values())) for k, name in enumerate(names))
     return Chart(to_json(figure), _label(evidence, axes), Numbers(("variant", *axes), rows))
 

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.page.chart import Chart, Numbers, plural, to_json
 from tasks.page.charts.heat import NONE_TO_MUCH, heat
 
-MOST_LAYERS = 60
+MOST_LAYERS = 40  # drawn; the table has all
 
 
 def sensitivity(facts: Mapping[str, Mapping[str, Any]]) -> Chart | None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.core.results import Bench, Timing
-from tasks.page.chart import Chart, Numbers, plural, to_json
+from tasks.page.chart import MUTED, Chart, Numbers, plural, to_json
+
+MOST_LINES = 8  # of their own colour
 
 
-def throughput(bench: Bench) -> Chart:
-    """A line for each variant, engine and thread count."""
+def throughput(bench: Bench, first: Sequence[str]) -> Chart:
+    """A line for each variant, engine and thread count; of many, those of the variants in `first` are coloured."""
     import plotly.graph_objects as go
 
     figure, sweeps = go.Figure(), _sweeps(bench)
-    for label, timings in sweeps.items():
+    bright = [label for name in first for label in sweeps if label.split(",")[0] == name][:MOST_LINES]
+    if len(sweeps) <= MOST_LINES:
+        bright = list(sweeps)
+    for label, timings in sorted(sweeps.items(), key=lambda each: each[0] in bright):  # the coloured above the others
+        pale = {"line": {"color": MUTED, "width": 1}, "opacity": 0.5, "showlegend": False}
         figure.add_scatter(
-            name=label, x=[str(t.batch) for t in timings], y=[t.rows_per_s for t in timings], mode="lines+markers"
+            name=label,
+            x=[str(t.batch) for t in timings],
+            y=[t.rows_per_s for t in timings],
+            mode="lines+markers",
+            **({} if label in bright else pale),
         )
     figure.update_layout(height=420, xaxis={"title": "batch size", "type": "category"}, yaxis_title="rows/s")
     figure.update_yaxes(type="log")

@@ -49,7 +49,8 @@ def waterfall(found: Waterfalls, reports: Mapping[str, Evaluation], part: Part) 
                 "array": [w.above for w in whiskers],
                 "arrayminus": [w.below for w in whiskers],
                 "color": INK,
-                "thickness": 1,
+                "thickness": 1.5,
+                "width": 0,
                 "visible": part != "size",
             },
             hoverinfo="skip",
@@ -67,7 +68,8 @@ def waterfall(found: Waterfalls, reports: Mapping[str, Evaluation], part: Part) 
             hoverinfo="x+text",
         )
     figure.update_layout(title={"text": TITLES[part], "font": {"size": 14}}, height=320, showlegend=False)
-    figure.update_yaxes(range=_room([level for levels in every for level in levels], part))
+    rooms = {leaf.variant: _room(levels, part) for leaf, levels in zip(found.leaves, every, strict=True)}
+    figure.update_layout(meta={"range": rooms})
     rows = tuple(row for leaf, levels in zip(found.leaves, every, strict=True) for row in _rows(leaf, levels, part))
     columns = ("way to", "step", TITLES[part], "95 % interval", "change")
     ends = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
@@ -25,6 +26,9 @@ from tasks.page.charts.axes import axes
 from tasks.page.checklist import Seen, checklist
 from tasks.page.gathered import Evidence
 from tasks.plan.schema import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
 SECTIONS = {  # a file of sections/: its heading, and what the list of contents says
@@ -46,7 +50,6 @@ SECTIONS = {  # a file of sections/: its heading, and what the list of contents 
 
 def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls: Waterfalls) -> str:
     """The HTML page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     offered, contents = axes(evidence), dict(SECTIONS)
@@ -55,32 +58,44 @@ def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls:
         del contents["steps"]
     if summary.reference not in evidence.chosen.worth:
         del contents["worth"]
-    environment = Environment(
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            e=evidence,
+            summary=summary,
+            contents=contents,
+            waterfalls=waterfalls,
+            axes=list(offered),
+            axes_json=Markup(json.dumps({"axes": offered, "within": within}).replace("</", "<\\/")),
+            charts=drawn(evidence, waterfalls, offered),
+            checks=checklist(seen(settings, evidence)),
+            gates=promotable(settings, evidence),
+            plan=again.plan_text(settings.plan),
+            validation=artifact.read_json(artifact.DATA / "validation.json", Validation),
+            style=Markup(_text("style.css")),
+            script=Markup(_text("page.js")),
+            plotly=library(),
+            **judged(evidence),
+            **reckoned(evidence),
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Where the templates are, and what they may call."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": plain, "signed": signed}
-    return environment.get_template("report.html.j2").render(
-        e=evidence,
-        summary=summary,
-        contents=contents,
-        waterfalls=waterfalls,
-        axes=list(offered),
-        axes_json=Markup(json.dumps({"axes": offered, "within": within}).replace("</", "<\\/")),
-        charts=drawn(evidence, waterfalls, offered),
-        checks=checklist(seen(settings, evidence)),
-        gates=promotable(settings, evidence),
-        plan=again.plan_text(settings.plan),
-        validation=artifact.read_json(artifact.DATA / "validation.json", Validation),
-        style=Markup(_text("style.css")),
-        script=Markup(_text("page.js")),
-        plotly=library(),
-        **judged(evidence),
-        **reckoned(evidence),
-    )
+    found.filters |= {"plain": plain, "signed": signed}
+    return found
 
 
 def judged(evidence: Evidence) -> dict[str, Any]:
@@ -139,6 +154,7 @@ def seen(settings: Settings, evidence: Evidence) -> Seen:
     )
 
 
+@cache
 def library() -> str:
     """Plotly, gzip in base64: 2 MB in place of 5; the page unpacks it."""
     from plotly.offline import get_plotlyjs

@@ -18,7 +18,7 @@ def _limit(changes: Iterable[float]) -> float:
 
 
 def class_changes(reports: Mapping[str, Evaluation], reference: str) -> Chart | None:
-    """Variants down, classes across: those that moved most, in the data's order. None without a second variant."""
+    """Variants down, classes across: those that moved most, by name. None without a second variant."""
     drops = {name: report.harm.recall_drop for name, report in reports.items() if name != reference}
     every = list(next(iter(drops.values()), {}))
     if not every:

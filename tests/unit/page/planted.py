@@ -28,6 +28,14 @@ def reported(changes: Mapping[str, Mapping[str, Any]] | None = None, chosen: str
     return fake_project.text(artifact.PAGE)
 
 
+def with_classes(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`changes` of all three rows, each with the classes of its planted `recall_drop`."""
+    return {
+        name: {**change, "recall": dict.fromkeys(change["harm"]["recall_drop"], 0.9)}
+        for name, change in changes.items()
+    }
+
+
 def around(value: float, half: float = 0.01) -> Interval:
     return Interval(value=value, low=value - half, high=value + half)
 

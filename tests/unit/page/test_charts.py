@@ -10,7 +10,8 @@ import pytest
 from tasks.page.chart import signed
 from tasks.page.charts.class_changes import MOST_CLASSES
 from tasks.page.charts.sensitivity import sensitivity
-from tests.unit.page.planted import around, figures, reported, table
+from tests.unit import fake_project
+from tests.unit.page.planted import around, figures, reported, table, with_classes
 
 
 def test_every_chart_has_a_place_with_a_sentence_and_its_numbers() -> None:
@@ -68,7 +69,7 @@ def test_sensitivity_is_drawn_where_a_row_measured_it_and_said_to_be_missing_els
 
 def test_of_a_hundred_classes_those_that_moved_are_drawn_and_all_are_told() -> None:
     drops = {f"c{k:03}": around(0.001 * k) for k in range(100)}
-    html = reported(dict.fromkeys(("baseline", "student", "student_int8"), {"harm": {"recall_drop": drops}}))
+    html = reported(with_classes({name: {"harm": {"recall_drop": drops}} for name in fake_project.PARENTS}))
     (heat,) = figures(html)["class-changes"]["data"]
     assert heat["x"] == [f"c{k:03}" for k in range(100 - MOST_CLASSES, 100)]
     assert heat["z"][0][-1] == pytest.approx(-9.9)
@@ -80,7 +81,9 @@ def test_one_collapsed_variant_does_not_pale_the_others() -> None:
         {"recall_drop": {f"c{k}": around(0.01) for k in range(20)}},
         {"recall_drop": {"c0": around(1.0), **{f"c{k}": around(0.01) for k in range(1, 20)}}},
     )
-    html = reported({"baseline": {"harm": small}, "student": {"harm": great}, "student_int8": {"harm": small}})
+    html = reported(
+        with_classes({name: {"harm": great if name == "student" else small} for name in fake_project.PARENTS})
+    )
     (heat,) = figures(html)["class-changes"]["data"]
     assert (heat["zmin"], heat["zmax"]) == (pytest.approx(-1.0), pytest.approx(1.0))
 
@@ -89,12 +92,12 @@ def test_groups_are_drawn_and_told_with_their_intervals() -> None:
     drops = {"young": around(0.005), "old": around(0.08, 0.03)}
     hurt = {"group_drop": drops, "hurt_groups": ("old",)}
     html = reported({"student": {"harm": hurt}, "student_int8": {"harm": hurt}})
-    young, old = figures(html)["group-changes"]["data"]
+    old, young = figures(html)["group-changes"]["data"]
     assert (young["name"], old["name"]) == ("young", "old")
     assert old["x"] == pytest.approx([-8.0, -8.0]) and old["error_x"]["array"] == pytest.approx([3.0, 3.0])
     numbers = table(html, "group-changes-numbers")
-    assert numbers[0] == ["variant", "young, points", "old, points"]
-    assert numbers[1] == ["student", "-0.50 (-1.50 to +0.50)", "-8.00 (-11.00 to -5.00)"]
+    assert numbers[0] == ["variant", "old, points", "young, points"]
+    assert numbers[1] == ["student", "-8.00 (-11.00 to -5.00)", "-0.50 (-1.50 to +0.50)"]
     assert "Hurt: group old lost 8.00 points" in html
     assert "group-changes" not in figures(reported())  # data without groups
 

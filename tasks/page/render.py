@@ -53,7 +53,7 @@ def render(settings: Settings, evidence: Evidence, summary: Summary, waterfalls:
     from markupsafe import Markup
 
     offered, contents = axes(evidence), dict(SECTIONS)
-    within = [not evidence.chosen.candidates[name].gaps for name in evidence.reports]
+    within = [evidence.chosen.candidates[name].fits for name in evidence.reports]
     if not waterfalls.leaves:
         del contents["steps"]
     if summary.reference not in evidence.chosen.worth:

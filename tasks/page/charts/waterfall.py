@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from tasks.core.findings import Interval
 from tasks.core.results import Evaluation
 from tasks.evidence.waterfall import Step, Waterfall, Waterfalls
-from tasks.page.chart import BAD, FRONT, GOOD, INK, Chart, Numbers, to_json
+from tasks.page.chart import BAD, FRONT, GOOD, INK, Chart, Numbers, signed, to_json
 
 Part = Literal["accuracy", "size", "latency"]
 PARTS: tuple[Part, ...] = ("accuracy", "size", "latency")
@@ -71,7 +71,7 @@ def waterfall(found: Waterfalls, reports: Mapping[str, Evaluation], part: Part) 
     rooms = {leaf.variant: _room(levels, part) for leaf, levels in zip(found.leaves, every, strict=True)}
     figure.update_layout(meta={"range": rooms})
     rows = tuple(row for leaf, levels in zip(found.leaves, every, strict=True) for row in _rows(leaf, levels, part))
-    columns = ("way to", "step", TITLES[part], "95 % interval", "change")
+    columns = ("way to", "step", TITLES[part], "95 % interval", "change", "95 % interval of the change")
     ends = (
         f"{leaf.variant} {levels[0].value:.4g} to {levels[-1].value:.4g}"
         for leaf, levels in zip(found.leaves, every, strict=True)
@@ -105,5 +105,18 @@ def _rows(leaf: Waterfall, levels: list[Level], part: Part) -> list[tuple[str, .
     for k, (step, level) in enumerate(zip(leaf.steps, levels, strict=True)):
         interval = f"{level.value - level.below:.4g} to {level.value + level.above:.4g}" if part != "size" else "exact"
         change = f"{level.value - levels[k - 1].value:+.4g}" if k else "–"
-        rows.append((leaf.variant, step.variant, f"{level.value:.4g}", interval, change))
+        rows.append((leaf.variant, step.variant, f"{level.value:.4g}", interval, change, _sure(step, part)))
     return rows
+
+
+def _sure(step: Step, part: Part) -> str:
+    """The interval of what a step alone changed: points of accuracy; of latency, as a ratio to the step before."""
+    if step.change is None:
+        return "–"
+    if part == "size":
+        return "exact"
+    if part == "accuracy":
+        return (
+            f"{signed(100 * step.change.accuracy_interval.low)} to {signed(100 * step.change.accuracy_interval.high)}"
+        )
+    return f"{step.change.latency.low:.3f}× to {step.change.latency.high:.3f}× of the one before"

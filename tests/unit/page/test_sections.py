@@ -80,7 +80,9 @@ def test_worth_has_price_energy_carbon_and_break_even() -> None:
 
 def test_harm_of_every_variant_is_told() -> None:
     worst = {"cat": around(0.2), "dog": around(0.0), "eel": around(-0.1)}
-    html = reported({"student": {"harm": {"recall_drop": worst, "hurt_classes": ("cat",), "flips": 0.03}}})
+    gained = {"recall_drop": {name: around(-0.01, 0.02) for name in worst}}
+    hurt = {"recall_drop": worst, "hurt_classes": ("cat",), "flips": 0.03}
+    html = reported({"student": {"harm": hurt}, "student_int8": {"harm": gained}})
     rows = {row[0]: row[1:] for row in table(html, "harms")[1:]}
     assert set(rows) == {"student", "student_int8"}
     assert rows["student"][0] == "hurts cat" and rows["student"][2] == "3.00"

@@ -54,7 +54,7 @@ def test_hurt_class_is_said_before_the_headline_and_in_it() -> None:
         html.index("<li>Hurt: class eel lost 10.00"),
     )
     assert worst < next_worst < html.index("<h1>")
-    assert "class cat; 95 % sure of at most 21.00 points" in html
+    assert "class cat; 95 % sure that no class lost more than 21.00" in html
 
 
 def test_a_hundred_hurt_classes_do_not_fill_the_screen() -> None:

@@ -66,7 +66,7 @@ def proofs(runs: int) -> None:
 
 def rollouts(runs: int) -> None:
     """Whole rollouts from 1 %, so many of each kind."""
-    print("\n| treatment | taken back | arrived | drift told | seconds, median (5 to 95 %) | its answers |")
+    print("\n| treatment | taken back | arrived | drift or change told | seconds, median (5 to 95 %) | its answers |")
     print("| --- " * 6 + "|")
     made = package()
     for traffic, until_s in SCENARIOS:

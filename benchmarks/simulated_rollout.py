@@ -49,7 +49,7 @@ GOOD = Traffic("as on val")
 
 @dataclass(frozen=True)
 class Ended:
-    """How one rollout ended, when, at which share, after how many answers of the treatment; and drift alarms."""
+    """How one rollout ended, when, at which share, after how many answers of the treatment; and alarms of drift."""
 
     mode: str
     seconds: float
@@ -85,7 +85,7 @@ def rollout(traffic: Traffic, of: Package, *, per_s: int, look_s: int, until_s: 
         step = _step(does, row.share, per_s * look_s, of.rollout.shadow.share, rng)
         sums, answers = sums + step, answers + step.treatment.rows
         known = verdict.see(sums, float(now_s))
-        drifted = {f.rule for f in known.findings if f.rule.startswith("drift") and f.outcome == "harm"}
+        drifted = {f.rule for f in known.findings if f.rule not in known.harms and f.outcome == "harm"}
         drifts, told = drifts + len(drifted - told), drifted
         decision = decide(row, of.rollout, known, float(now_s))
         if decision is None:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
-from uuid import uuid4
 
 import psutil
 import pytest
 
 from flows.environment import quiet
+from serving.control.state import State
+from serving.keeper.notify import Notice, to_prefect
 from tests.integration.conftest import Checkout, environment
 
 pytestmark = pytest.mark.integration
@@ -218,14 +219,10 @@ def test_drift_in_the_live_service_starts_a_run_and_one_only(checkout: Checkout,
         return [run for run in scheduled(api, planned["id"]) if not run["auto_scheduled"]]
 
     assert not drifted()
-    event = {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": "stillroom.drift",
-        "resource": {"prefect.resource.id": "stillroom.service"},
-        "payload": {"psi": 0.31},
-    }
-    send(f"{api}/events", [event])
+    row = State(generation=3, package="/p", version="7", share=0.5, by="judge")
+    notice = Notice(event="stillroom.drift", text="inputs moved", at_s=time.time(), row=row, numbers={"psi": 0.31})
+    letter = to_prefect(api, notice, {})
+    send(letter.url, json.loads(letter.body))
     (run,) = wait_until("a run", SCHEDULED_WITHIN_S, drifted)
     assert run["parameters"]["promote_winner"] is False
     time.sleep(3)

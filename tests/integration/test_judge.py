@@ -3,79 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
-from serving.control.state import State
-from serving.control.store import Store, open_store
+from tests.keeper_process import Keeper, until
 from tests.unit.serving.keeper import traffic
 from tests.unit.serving.keeper.test_notify import Server
 
 pytestmark = pytest.mark.integration
-WITHIN_S = 60.0
-
-
-class Keeper:
-    """One keeper process after another over the same store."""
-
-    def __init__(self, folder: Path, package: Path, webhook: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self._environment = {
-            **os.environ,
-            "STILLROOM_PACKAGE": str(package),
-            "STILLROOM_CONTROL": f"sqlite:///{folder / 'rollout.db'}",
-            "STILLROOM_WEBHOOK": webhook,
-            "BENTOML_HOME": str(folder / "home"),
-        }
-        self.store: Store = open_store(self._environment["STILLROOM_CONTROL"])
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "serving.keeper", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, env=self._environment, cwd=Path(__file__).parents[2])
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def get(self, path: str) -> bytes:
-        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            content: bytes = answer.read()
-            return content
-
-    @property
-    def row(self) -> State:
-        found = self.store.read()
-        assert found is not None
-        return found
-
-    def up(self) -> bool:
-        try:
-            return bool(json.loads(self.get("/findings"))["findings"])
-        except URLError:
-            return False
-
-    def report(self, tally: Any) -> None:
-        self.store.report("one", self.row.generation, tally)
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {WITHIN_S:g} s"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -46,10 +47,24 @@ class RecoverParams(FitParams):
         return f"temperature {self.temperature:g}: {effect}; above 1 and up to 10 is usual"
 
 
+def blocks(params: BaseModel, at: str = "") -> Iterator[tuple[str, BaseModel]]:
+    """A block of parameters and the blocks in it, each with the keys that lead to it: "" and `recover: `."""
+    yield at, params
+    for name in type(params).model_fields:
+        if isinstance(inner := getattr(params, name), BaseModel):
+            yield from blocks(inner, f"{at}{name}: ")
+
+
 def warnings_of(params: BaseModel) -> tuple[str, ...]:
     """The warnings of a block of parameters and of the blocks in it, those with the key that they stand at."""
-    own = [params.warning] if isinstance(params, RecoverParams) and params.warning else []
-    for name in type(params).model_fields:
-        inner = getattr(params, name)
-        own += [f"{name}: {text}" for text in warnings_of(inner)] if isinstance(inner, BaseModel) else []
-    return tuple(own)
+    return tuple(f"{at}{b.warning}" for at, b in blocks(params) if isinstance(b, RecoverParams) and b.warning)
+
+
+def imitates(params: BaseModel) -> str | None:
+    """`alpha`, or `recover: alpha`, where it gives weight to the parent's predictions; None: there is no teacher."""
+    return next((f"{at}alpha" for at, b in blocks(params) if isinstance(b, RecoverParams) and b.alpha > 0), None)
+
+
+def trains(params: BaseModel) -> bool:
+    """Whether a technique with these parameters makes a trained network of an untrained one."""
+    return any(isinstance(b, FitParams) for _, b in blocks(params))

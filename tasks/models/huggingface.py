@@ -19,6 +19,9 @@ from tasks.core.errors import TechniqueError
 if TYPE_CHECKING:
     from torch import nn
 
+WEIGHTS = "checkpoint"
+"""The key that says that the network starts with trained weights."""
+
 
 def build(
     *,

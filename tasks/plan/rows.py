@@ -8,8 +8,8 @@ from tasks.plan.blocks import check_params
 from tasks.plan.plugs import names, plugin
 from tasks.plan.problems import MISSING, Document, show
 from tasks.plan.schema import Variant
+from tasks.plan.teachers import ROOT, check_teachers
 
-ROOT = "data"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # a dot or an @ breaks DVC's addressing; the name is a folder's too
 
 
@@ -38,7 +38,9 @@ def check_rows(doc: Document) -> dict[str, Variant]:
             found[name] = Variant(name=name, parent=parent, technique=technique, params=params)
     in_loops = _check_loops(doc, parents)
     _check_forms(doc, {name: parent for name, parent in parents.items() if name not in in_loops}, techniques)
-    return {} if in_loops else {name: found[name] for name in _parents_first(parents) if name in found}
+    ordered = {} if in_loops else {name: found[name] for name in _parents_first(parents) if name in found}
+    check_teachers(doc, ordered)
+    return ordered
 
 
 def check_choice(doc: Document) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TAKES = "torch"
 GIVES = "torch"
+READS_WEIGHTS = True
+"""What comes out is trained, though this technique does not train."""
 
 
 class Params(Base):

@@ -66,7 +66,6 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     block, facts = fitting(parent, data, params)
     loss = cross_entropy_loss(params)
     if params.alpha > 0:
-        require_trained(parent, data)
         loss = mixed_loss(frozen(parent), params)
     network = build_like(block, data)
     return Outcome(network, {**facts, **fit(network.module, data, loss, params)})
@@ -115,22 +114,3 @@ def costs(block: Mapping[str, Any], data: Data) -> dict[str, float]:
         module = build_like(block, data).module
         macs, parameters = count_macs(module, example(spec_of(data), 2)), count_parameters(module)
     return {"macs": macs, "parameters": parameters, "size_kb": parameters * 4 / 1000}
-
-
-def require_trained(parent: Network, data: Data) -> None:
-    """TechniqueError when the parent answers `val` no better than the commonest class: there is nothing to imitate."""
-    import numpy as np
-
-    from tasks.core.device import best_device
-    from tasks.core.fit import accuracy
-    from tasks.core.imitate import frozen
-
-    val = data.split("val")
-    common = float(np.bincount(val.labels).max() / len(val))
-    found = accuracy(frozen(parent), val, best_device())
-    chance = common + 2 * (common * (1 - common) / len(val)) ** 0.5
-    if found <= chance:
-        raise TechniqueError(
-            f"scale: alpha asks to imitate a parent that has learnt nothing (val accuracy {found:.3f}, by chance up to "
-            f"{chance:.3f}): put `train` before it, or leave alpha at 0"
-        )

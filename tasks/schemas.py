@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from tasks.core.contract import MODEL_SCHEMA
 from tasks.plan.plugs import Kind, names, own_keys, plugin
-from tasks.plan.rows import NAME, ROOT
+from tasks.plan.rows import NAME
 from tasks.plan.schema import (
+    ROOT,
     DataBlock,
     Expectations,
     ModelBlock,

@@ -7,8 +7,8 @@ import re
 from tasks.plan.blocks import check_params
 from tasks.plan.plugs import names, plugin
 from tasks.plan.problems import MISSING, Document, show
-from tasks.plan.schema import Variant
-from tasks.plan.teachers import ROOT, check_teachers
+from tasks.plan.schema import ROOT, Variant
+from tasks.plan.teachers import check_teachers
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # a dot or an @ breaks DVC's addressing; the name is a folder's too
 

@@ -1,19 +1,21 @@
-"""The shape of the plan and of the data's rules, and all settings together; tasks.plan.service has the other files."""
+"""The shape of the plan, and all settings together; data_rules and service beside this have the other files."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny
 
 from tasks.core.contract import Params
 from tasks.core.frozen import Frozen
 from tasks.core.metrics import Ceiling, Higher, Metric
 from tasks.core.points import EngineName, Point
+from tasks.plan.data_rules import Expectations
 from tasks.plan.service import Limits, Promotion, Rollout, Scaling, Schedule, Share
 from tasks.plan.worth import WorthBlock
 
 __all__ = [
+    "ROOT",
     "BenchBlock",
     "ChooseBlock",
     "DataBlock",
@@ -32,6 +34,9 @@ __all__ = [
     "Variant",
     "WorthBlock",
 ]
+
+ROOT: Final = "data"
+"""The parent of a row that starts from the untrained network, or from the data alone."""
 
 
 class DataBlock(Frozen):
@@ -124,30 +129,6 @@ class Plan(PlainKeys):
     data: DataBlock
     model: ModelBlock
     variants: dict[str, Variant]
-
-
-class Expectations(Frozen):
-    """params/expectations.yaml: the rules that data must keep before anything is written."""
-
-    min_rows: dict[Literal["train", "calibration", "val", "test"], Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, description="the fewest rows a split may have"
-    )
-    shape: tuple[int, ...] | None = Field(None, description="of one row of every input; null: not checked")
-    value_min: float | None = Field(None, description="no value may be below; null: not checked")
-    value_max: float | None = Field(None, description="no value may be above; null: not checked")
-    class_share_min: Share = Field(0.0, description="every class has at least this share of every split")
-    class_share_max: Share = Field(1.0, description="no class has more than this share of any split")
-    nan_rows_max: int = Field(0, ge=0, description="rows with a NaN or an infinity")
-    duplicate_share_max: Share = Field(1.0, description="share of a split's rows that equal an earlier row of it")
-    overlap_rows_max: int = Field(0, ge=0, description="rows of val or test that also stand in another split")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.class_share_min > self.class_share_max:
-            raise ValueError(f"class_share_max of at least class_share_min, {self.class_share_min}")
-        if self.value_min is not None and self.value_max is not None and self.value_min > self.value_max:
-            raise ValueError(f"value_max of at least value_min, {self.value_min}")
-        return self
 
 
 class Settings(Frozen):

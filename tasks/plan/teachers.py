@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from tasks.core.recipe import imitates, trains
 from tasks.plan.plugs import names, plugin
 from tasks.plan.problems import Document
-from tasks.plan.schema import Variant
-
-ROOT = "data"
+from tasks.plan.schema import ROOT, Variant
 
 
 def check_teachers(doc: Document, rows: Mapping[str, Variant]) -> None:

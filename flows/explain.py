@@ -7,7 +7,7 @@ import json
 from pydantic import Field, JsonValue
 
 from tasks.core import artifact
-from tasks.core.contract import Card, Form
+from tasks.core.contract import Card, Facts, Form, Params
 from tasks.core.errors import ArtifactError, PlanError, nearest
 from tasks.core.frozen import Frozen
 from tasks.core.last_run import LastRun
@@ -27,7 +27,7 @@ class Link(Frozen):
     technique: str
     form: Form
     params: dict[str, JsonValue]
-    facts: dict[str, JsonValue] = Field(description="what the technique found, all of it")
+    facts: dict[str, JsonValue] = Field(description="what the technique found, all of it but its warnings")
     left_alone: dict[str, JsonValue] = Field(
         description="the part of the facts that says what was not changed, and why"
     )
@@ -83,11 +83,17 @@ def link(plan: Plan, name: str, seconds: float | None) -> Link:
         technique=card.technique,
         form=card.form,
         params=card.params,
-        facts=card.facts,
+        facts={key: value for key, value in card.facts.items() if key != "warnings"},
         left_alone=left,
         build_seconds=seconds,
-        warnings=warnings_of(row.params),
+        warnings=warnings(row.params, card.facts),
     )
+
+
+def warnings(params: Params, facts: Facts) -> tuple[str, ...]:
+    """Those of the plan's row and those on its card, each once."""
+    on_card = facts.get("warnings")
+    return tuple(dict.fromkeys((*warnings_of(params), *(map(str, on_card) if isinstance(on_card, list) else ()))))
 
 
 def build_seconds() -> dict[str, float]:

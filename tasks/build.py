@@ -17,7 +17,7 @@ import onnx
 import torch
 
 from tasks.core import artifact, checkpoint, distributed
-from tasks.core.contract import Card, Data, Graph, Network, Outcome, Start
+from tasks.core.contract import Card, Data, Facts, Graph, Network, Outcome, Start
 from tasks.core.dataset import read_data
 from tasks.core.export import export, parity
 from tasks.core.opset import check_runtime
@@ -43,9 +43,9 @@ def build(settings: Settings, variant: str) -> None:
     data = read_data(artifact.DATA)
     parent = read_parent(plan, row, technique.TAKES, data)
     print(f"{variant}: {row.technique} on {row.parent}", flush=True)
-    warning = "; ".join(warnings_of(row.params))
-    if warning:
-        print(f"  warning: {warning}", flush=True)
+    warnings = warnings_of(row.params)
+    for text in warnings:
+        print(f"  warning: {text}", flush=True)
     outcome: Outcome = technique.apply(parent, data, row.params)
     card = Card(
         variant=variant,
@@ -53,13 +53,20 @@ def build(settings: Settings, variant: str) -> None:
         technique=row.technique,
         form=technique.GIVES,
         params=row.params.model_dump(mode="json"),
-        facts=outcome.facts | ({"warning": warning} if warning else {}),
+        facts=with_warnings(outcome.facts, warnings),
     )
     if distributed.rank():
         return
     write(card, outcome.model, data, outcome.files)
     for name, fact in sorted(card.facts.items()):
         print(f"  {name}: {fact}")
+
+
+def with_warnings(facts: Facts, more: tuple[str, ...]) -> Facts:
+    """The facts, with `more` before the technique's own warnings, if there are any."""
+    own = facts.get("warnings", [])
+    assert isinstance(own, list), f"warnings is a list of texts, not {own!r}"
+    return {**facts, "warnings": [*more, *own]} if more or own else facts
 
 
 def seed_everything(seed: int, threads: int) -> None:

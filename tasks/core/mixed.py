@@ -6,24 +6,29 @@ and what goes on the card.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import onnx
 from pydantic import JsonValue
 
-from tasks.core import quantizer
 from tasks.core.arrays import batches
-from tasks.core.contract import Facts, Split
+from tasks.core.contract import Data, Facts, Split
 from tasks.core.errors import TechniqueError
 from tasks.core.export import LOGITS, session
+from tasks.core.graph_macs import node_macs
+from tasks.core.quantizable import layers as layers_of
+from tasks.core.quantizable import verdict
+from tasks.core.quantizer import Maker
 from tasks.core.sensitivity import Array, Choice, Score, cheapest, most_sensitive, ranked, score
 
 BATCH = 256
 
 
 def keep_in_float(
-    make: quantizer.Maker,
+    make: Maker,
     folded: onnx.ModelProto,
     val: Split,
     kept: Mapping[str, str],
@@ -38,8 +43,8 @@ def keep_in_float(
     reference = answers(folded, val)
     all_nodes, always = frozenset(n.name for n in folded.graph.node), frozenset(kept)
     full = make(always)
-    quantized = set(quantizer.verdict(folded, full, kept, scheme)[0])
-    layers = {node: layer for node, layer in quantizer.layers(folded).items() if layer in quantized}
+    quantized = set(verdict(folded, full, kept, scheme)[0])
+    layers = {node: layer for node, layer in layers_of(folded).items() if layer in quantized}
     before = score(reference, reference, val.labels).accuracy
     after = score(answers(full, val), reference, val.labels)
     alone = {n: score(answers(make(all_nodes - {n}), val), reference, val.labels) for n in layers}
@@ -57,6 +62,16 @@ def keep_in_float(
         )
     reasons = {n: f"kept in float: quantized alone, {_told(alone[n])}" for n in sorted(choice.kept)}
     return reasons, _facts(layers, alone, costs, choice, before, after.accuracy)
+
+
+def cost_in_float(folded: onnx.ModelProto, data: Data, kind: Literal["macs", "bytes"]) -> dict[str, int]:
+    """Node name -> multiply-accumulates of one row, or bytes of the weights in float."""
+    if kind == "macs":
+        rows = {name: tuple(values.shape[1:]) for name, values in data.train.inputs.items()}
+        return node_macs(folded, rows)
+    sizes = {t.name: 4 * math.prod(t.dims) for t in folded.graph.initializer}
+    weights = {n.name: n.input[1] for n in folded.graph.node if n.name in layers_of(folded)}
+    return {name: sizes[weight] for name, weight in weights.items()}
 
 
 def answers(proto: onnx.ModelProto, split: Split) -> Array:

@@ -15,6 +15,7 @@ normalisation is folded first. The logits stay float. Convolutions are never qua
 times slower than float. A dynamic range is that of the whole call, so a row's answer depends a little on the rows that
 are asked with it. `fp16` and `bf16` save no time on a processor without such kernels: ONNX Runtime then casts the
 weights to float32 when it loads the file; the fact `layers_computed_in` tells what it made of them on this machine.
+`weights_left_float` is the share of the weights that kept their 32 bits; above one half the row warns.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ from tasks.core.errors import TechniqueError
 from tasks.core.frozen import Frozen
 
 if TYPE_CHECKING:
-    import onnx
-
     from tasks.core.contract import Data, Facts, Outcome
 
 TAKES = "onnx"
@@ -101,7 +100,7 @@ class Params(Base):
 
 def apply(parent: Graph, data: Data, params: Params) -> Outcome:
     """A quantized copy of `parent`. Raises TechniqueError when nothing in it can be quantized."""
-    from tasks.core import blockwise, half, int8, mixed, quantizer, tables
+    from tasks.core import blockwise, half, int8, mixed, quantizable, quantizer, tables
     from tasks.core.contract import Outcome
     from tasks.core.graph import plain, upstream
     from tasks.core.log_mel import FRONT, IN_FLOAT
@@ -110,9 +109,9 @@ def apply(parent: Graph, data: Data, params: Params) -> Outcome:
     facts: Facts = {}
     with tempfile.TemporaryDirectory() as name, quiet():
         folded = int8.fold(parent.proto, Path(name))
-        quantizer.check(folded, params.scheme)
+        quantizable.check(folded, params.scheme)
         front = dict.fromkeys(upstream(folded, FRONT), IN_FLOAT)
-        kept = {**quantizer.excluded(folded, params.exclude), **front}
+        kept = {**quantizable.excluded(folded, params.exclude), **front}
         if params.scheme == "weight_only":
             how = params.model_dump(include={"bits", "block_size", "symmetric"})
             kept = {**blockwise.unfit(folded, **how), **kept}
@@ -123,31 +122,20 @@ def apply(parent: Graph, data: Data, params: Params) -> Outcome:
             kept = {**(tables.wasteful(folded) if params.embeddings == "int8" else as_they_are), **kept}
             make = tables.too(make)
         if params.keep_float is not None:
-            costs = cost_in_float(folded, data, params.keep_float.cost)
+            costs = mixed.cost_in_float(folded, data, params.keep_float.cost)
             val, budget = data.split("val"), params.keep_float.accuracy_drop
             more, facts = mixed.keep_in_float(make, folded, val, kept, costs, budget, params.scheme)
             kept = {**kept, **more}
         result = make(frozenset(kept))
-    quantized, left = quantizer.verdict(folded, result, kept, params.scheme)
+    quantized, left = quantizable.verdict(folded, result, kept, params.scheme)
     if not quantized:
         raise TechniqueError(f"quantize: ONNX Runtime left every node in float: {left}")
     if params.scheme in ("fp16", "bf16"):
         facts = {"layers_computed_in": {**half.computed_in(result)}}
     if params.scheme == "fp16":
         facts["constants_clamped"] = half.clamped(folded)
-    return Outcome(Graph(plain(result)), {"nodes_quantized": [*quantized], "nodes_left_float": {**left}, **facts})
-
-
-def cost_in_float(folded: onnx.ModelProto, data: Data, kind: str) -> dict[str, int]:
-    """Node name -> multiply-accumulates of one row, or bytes of the weights in float."""
-    import math
-
-    from tasks.core.graph_macs import node_macs
-    from tasks.core.quantizer import layers
-
-    if kind == "macs":
-        rows = {name: tuple(values.shape[1:]) for name, values in data.train.inputs.items()}
-        return node_macs(folded, rows)
-    sizes = {t.name: 4 * math.prod(t.dims) for t in folded.graph.initializer}
-    weights = {n.name: n.input[1] for n in folded.graph.node if n.name in layers(folded)}
-    return {name: sizes[weight] for name, weight in weights.items()}
+    share = quantizable.weights_left_float(folded, result)
+    if warning := quantizable.warning(share):
+        facts["warnings"] = [warning]
+    facts |= {"nodes_quantized": [*quantized], "nodes_left_float": {**left}, "weights_left_float": round(share, 4)}
+    return Outcome(Graph(plain(result)), facts)

@@ -6,11 +6,13 @@ part of a batch. Process 0 alone prints and writes. With one process every funct
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -50,6 +52,7 @@ def group() -> Iterator[None]:
     own = gpus >= int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     if os.environ["MASTER_ADDR"] in LOOPBACK:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback_interface())
+    _import_what_would_hold_the_group()
     dist.init_process_group("nccl" if own else "gloo")
     try:
         with ExitStack() as stack:
@@ -58,7 +61,18 @@ def group() -> Iterator[None]:
             yield
         dist.barrier()  # a process that leaves while another still listens to it can abort that one
     finally:
+        gc.collect()  # a DistributedDataParallel that waits in a cycle holds the group
         dist.destroy_process_group()
+
+
+def _import_what_would_hold_the_group() -> None:
+    """Import, before there is a group, the module whose functions take the group of that moment as a default.
+
+    DistributedDataParallel imports it later: the group would then outlive `destroy_process_group`, and gloo's threads
+    run on while the interpreter ends, which is when a process was seen to abort ("terminate called without an active
+    exception"). Without a group the default is None, which means the same.
+    """
+    import_module("torch.distributed.nn.functional")
 
 
 def loopback_interface() -> str:

@@ -73,6 +73,15 @@ def test_warnings_of_the_plan_are_repeated() -> None:
     assert "temperature 50" in explain(plan, "student").chain[1].warnings[0]
 
 
+def test_warnings_on_the_card_are_told_apart_from_its_facts() -> None:
+    path = artifact.variant_folder("student") / "card.json"
+    card = artifact.read_json(path, Card)
+    artifact.write_json(path, card.model_copy(update={"facts": {**card.facts, "warnings": ["96% stay in float"]}}))
+    found = explain(PLAN, "student")
+    assert found.chain[1].warnings == ("96% stay in float",) and "warnings" not in found.chain[1].facts
+    assert "warning: 96% stay in float" in shown(found)
+
+
 def test_errors_name_the_nearest_variant_or_the_file() -> None:
     with pytest.raises(PlanError, match=r"did you mean 'student'.*allowed: baseline, student"):
         explain(PLAN, "studnet")

@@ -34,6 +34,18 @@ def test_the_frail_layer_is_ranked_first_and_kept_in_float(scheme: str) -> None:
     assert facts["val_accuracy_float"] == 1 and facts["val_accuracy_drop"] == pytest.approx(1 - accuracy)
     assert facts["val_accuracy_all_quantized"] < 0.9
     assert facts["cost_kept_in_float"] == pytest.approx(48 * 32 / (40 * 48 + 48 * 32 + 32 * 4))
+    assert facts["weights_left_float"] == pytest.approx(48 * 32 / (40 * 48 + 48 * 32 + 32 * 4), abs=1e-4)
+    assert "warnings" not in facts
+
+
+@pytest.mark.parametrize("scheme", ["static", "dynamic", "weight_only", "fp16", "bf16"])
+def test_most_weights_in_float_is_a_warning(scheme: str) -> None:
+    parent = mlp()
+    data = data_for(parent)
+    facts: Any = quantize.apply(parent, data, quantize.Params(scheme=scheme, exclude=["body.0", "body.1"])).facts
+    assert facts["weights_left_float"] == pytest.approx(1 - 32 * 4 / (40 * 48 + 48 * 32 + 32 * 4), abs=1e-4)
+    assert facts["warnings"] == ["96% of the weights stay in float; nodes_left_float says why"]
+    assert quantize.apply(parent, data, quantize.Params(scheme=scheme)).facts["weights_left_float"] == 0
 
 
 def test_one_layer_at_a_time_is_what_is_measured() -> None:

@@ -21,5 +21,7 @@ class Finding(Frozen):
 
 
 def percent(share: float) -> str:
-    """0.0312 as `3.1 %`."""
+    """0.0312 as `3.1 %`; two digits, and no exponent."""
+    if 0 < share < 1e-5:
+        return "under 0.001 %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"

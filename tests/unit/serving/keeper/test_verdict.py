@@ -9,7 +9,7 @@ import pytest
 from serving.control.state import State
 from serving.control.tally import Tally
 from serving.keeper.judge import change
-from serving.keeper.judge.finding import Finding
+from serving.keeper.judge.finding import Finding, percent
 from serving.keeper.verdict import Verdict
 from serving.package import Package
 from tests.unit.serving.keeper import traffic
@@ -129,3 +129,11 @@ def test_without_river_it_says_so(package: Package, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(change, "installed", lambda: False)
     seen = found(package, traffic.tally(2000))["change"]
     assert (seen.outcome, seen.sentence) == ("unclear", f"changes over time are not watched: {change.MISSING}")
+
+
+@pytest.mark.parametrize(
+    ("share", "wanted"),
+    [(0.0, "0 %"), (1e-7, "under 0.001 %"), (0.00012, "0.012 %"), (0.0312, "3.1 %"), (0.5, "50 %"), (0.999, "100 %")],
+)
+def test_percent_reads_well(share: float, wanted: str) -> None:
+    assert percent(share) == wanted

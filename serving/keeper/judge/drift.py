@@ -3,8 +3,9 @@
 PSI is the symmetric Kullback-Leibler divergence of the binned shares; under no drift it is (1/n + 1/m) times a
 chi-square of B - 1 degrees (Yurdakul 2018, Statistical properties of the population stability index), bounded here as
 by Laurent and Massart (2000, Adaptive estimation of a quadratic functional by model selection, lemma 1). KS is the
-greatest distance of the two cumulated shares, bounded as by Massart's constant for two samples (Wei and Dudley 2012,
-arXiv:1107.5356); over bins it is at most what it is over values. B = bins.
+greatest distance of the two cumulated shares, bounded with Massart's constant 2 (for two samples: Wei and Dudley 2012,
+arXiv:1107.5356, who prove it for equal sizes from 458 on, compute it for many unequal ones, and conjecture the rest);
+over bins it is at most what it is over values. B = bins.
 """
 
 from __future__ import annotations

@@ -11,22 +11,19 @@ import sys
 import time
 from typing import Any
 
-from prefect import flow, get_run_logger, runtime, tags, task
+from prefect import flow, get_run_logger, tags, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
-from flows.board import BOARD, LOGS, Entry, State, ran_since, tail
+from flows.board import BOARD, LOGS, State, ran_since, tail
 from flows.freshness import hush
+from flows.record import record
 from flows.stages import Stage, stages
 from flows.sweep import driver_tag, ends_on_ctrl_c, mend, sweep
-from tasks.core import artifact
 from tasks.core.errors import StillroomError
-from tasks.core.last_run import RUN_RECORD, Energy, LastRun, StageRun
 from tasks.evidence.energy import measured
 from tasks.plan import load
-
-UI = "http://127.0.0.1:4200"  # where `stillroom ui` shows the runs of a server that lived as long as its flow
 
 
 class RunFailedError(StillroomError):
@@ -108,28 +105,6 @@ def account(name: str, why: str) -> str:
     """What there is to say of a failed stage: the end of its log when its step ran, else what DVC said."""
     said = tail(name, 12) if ran_since(name, BOARD.entries()[name].began) else [why]
     return f"{name} failed:\n  " + "\n  ".join(said)
-
-
-def record(energy: Energy | None = None) -> None:
-    """Write down how each stage of this run went, for `track`, `worth` and benchmarks; `energy`: of all of it."""
-    run_id, page = str(runtime.flow_run.id), str(runtime.flow_run.ui_url)
-    before, entries = LastRun.read(), BOARD.entries()
-    anew = any(entry.state == "computed" for name, entry in entries.items() if name != "track")
-    about = LastRun(
-        flow_run_id=run_id,
-        flow_run_name=str(runtime.flow_run.name),
-        flow_run_url=page if page.startswith("http") else f"{UI}/runs/flow-run/{run_id}",
-        stages={name: stage_run(entry, before.stages.get(name)) for name, entry in entries.items()},
-        energy=energy if anew else before.energy,
-    )
-    artifact.write_json(RUN_RECORD, about)
-
-
-def stage_run(entry: Entry, before: StageRun | None) -> StageRun:
-    """How a stage went, and how long it took when it was last computed."""
-    seconds = round(entry.seconds, 3)
-    computed_s = seconds if entry.state == "computed" else before.computed_s if before else 0.0
-    return StageRun(state=entry.state, began=round(entry.began, 3), seconds=seconds, computed_s=computed_s)
 
 
 @flow(name="compress", retries=0, persist_result=False)

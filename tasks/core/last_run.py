@@ -23,19 +23,21 @@ class Energy(Frozen):
 class StageRun(Frozen):
     """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long.
 
-    `computed_s`: how long the stage took when a run here last computed it; 0 when none did.
+    `computed_s`: how long the stage took when a run here last computed it; 0 when none did. `computed_j`: its part, by
+    seconds, of the energy that was measured of that run; null when none was.
     """
 
     state: str
     began: float = 0.0
     seconds: float
     computed_s: float = 0.0
+    computed_j: float | None = None
 
 
 class LastRun(Frozen):
     """The flow run that was last here. Without one, DVC alone drove the stages.
 
-    `energy` is that of the last run that computed something; null where nothing measures it.
+    `energy` is that of the last run whose energy was measured; null where nothing measures it.
     """
 
     flow_run_id: str = ""

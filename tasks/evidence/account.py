@@ -1,7 +1,8 @@
 """What the variants are worth beside each other, what making them took, and after how many requests that is won back.
 
-The compression counts the steps that build, evaluate and measure. Its energy is what a counter or a library measured of
-the whole machine while they ran; else it is estimated from how long they took and the watts of a busy core.
+The compression counts the steps that build, evaluate and measure. The energy of each is its part, by time, of what a
+counter or a library measured of the whole machine while a run computed it; else it is estimated from how long it took
+and the watts of a busy core.
 """
 
 from __future__ import annotations
@@ -85,17 +86,19 @@ def account(chosen: Chosen, last: LastRun, threads: int, assumed: Assumed) -> Ac
 
 def spent(last: LastRun, threads: int, assumed: Assumed) -> Spent | None:
     """What the steps took on `threads` cores; None where none was ever computed here."""
-    seconds = {name: run.computed_s for name, run in last.stages.items() if name.partition("@")[0] in STEPS}
-    seconds = {name: taken for name, taken in seconds.items() if taken > 0}
-    if not seconds:
+    ran = {n: run for n, run in last.stages.items() if n.partition("@")[0] in STEPS and run.computed_s > 0}
+    if not ran:
         return None
-    core_seconds, measured = threads * sum(seconds.values()), last.energy
-    joules = measured.joules if measured else run_joules(seconds, threads, assumed.watts_per_core)
+    core_seconds = threads * sum(run.computed_s for run in ran.values())
+    measured = [run.computed_j for run in ran.values() if run.computed_j is not None]
+    rest = {name: run.computed_s for name, run in ran.items() if run.computed_j is None}
+    joules = sum(measured) + run_joules(rest, threads, assumed.watts_per_core)
+    source = last.energy.source if measured and last.energy else "estimate"
     return Spent(
-        steps=len(seconds),
+        steps=len(ran),
         core_seconds=core_seconds,
         joules=joules,
-        joules_from=measured.source if measured else "estimate",
+        joules_from=f"{source}, in part an estimate" if measured and rest else source,
         grams_co2=grams_of(joules, assumed.grams_co2_per_kwh),
         cost=core_seconds / 3600 * assumed.price_per_hour / assumed.cores,
     )

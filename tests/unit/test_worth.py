@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -92,14 +91,23 @@ def test_without_a_counter_nothing_is_called(tmp_path: Path) -> None:
     assert rapl.read(tmp_path) is None
 
 
-def choose_and_record(energy: dict[str, Any] | None = None) -> Plan:
-    """A choice on planted evidence, and a run of which two steps count: 100 s."""
+def choose_and_record(measured: tuple[str, ...] = ()) -> Plan:
+    """A choice on planted evidence, and a run of which two steps count: 100 s; those `measured` took 36 kJ a second."""
     plant()
     settings = fake.settings()
     choose.run(settings)
     seconds = {"build@baseline": ("computed", 90.0), "bench": ("reused", 10.0)}
     seconds |= {"build@student": ("restored", 0.0), "report": ("computed", 5.0)}
-    stages = {n: {"state": state, "seconds": 0.1, "computed_s": took} for n, (state, took) in seconds.items()}
+    energy = {"joules": 9e9, "seconds": 1.0, "source": "RAPL"} if measured else None
+    stages = {
+        name: {
+            "state": state,
+            "seconds": 0.1,
+            "computed_s": took,
+            "computed_j": 36_000 * took if name in measured else None,
+        }
+        for name, (state, took) in seconds.items()
+    }
     artifact.write_json(RUN_RECORD, {"stages": stages, "energy": energy})
     return settings.plan
 
@@ -128,9 +136,12 @@ def test_the_account_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_measured_energy_takes_the_place_of_the_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = worth.worth(choose_and_record({"joules": 3.6e6, "seconds": 100.0, "source": "RAPL"}))
+    found = worth.worth(choose_and_record(("build@baseline", "bench")))
     assert found.spent is not None and found.spent.joules_from == "RAPL"
     assert found.spent.grams_co2 == pytest.approx(458) and found.spent.core_seconds == 100
+    part = worth.worth(choose_and_record(("bench",))).spent
+    assert part is not None and part.joules_from == "RAPL, in part an estimate"
+    assert part.joules == pytest.approx(360_000 + 900)
 
 
 def test_without_a_run_nothing_is_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ The package is verified when this module is imported, so a changed file stops th
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
@@ -16,6 +17,7 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 import bentoml
 
 from serving.front import Front
+from serving.leave import linger
 from serving.metrics import SECONDS
 from serving.package import PackageError
 from serving.parent import live_with_parent
@@ -49,6 +51,8 @@ class Stillroom:
         self.worker = Worker(WEB, PACKAGE)
         self.worker.start()
         WEB.shadow.start()
+        gc.freeze()  # what was imported and loaded stays; collecting garbage need not look at it again and again
+        linger(PACKAGE.rollout.limits.drain_s, WEB.leave)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def stop(self) -> None:
@@ -57,7 +61,7 @@ class Stillroom:
         self.worker.stop()
 
     def __is_ready__(self) -> bool:
-        """Whether both models are loaded and have answered once; BentoML's /readyz asks."""
+        """Whether it may be sent requests; BentoML's /readyz asks."""
         return WEB.ready
 
 

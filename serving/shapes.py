@@ -60,6 +60,7 @@ class Limits(Frozen):
     body_bytes: int = Field(ge=1)
     timeout_s: float = Field(gt=0)
     concurrency: int = Field(ge=1)
+    drain_s: float = Field(1.0, ge=0)
 
 
 class Judge(Frozen):

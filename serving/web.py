@@ -46,6 +46,7 @@ class Web:
 
     def __init__(self, rollout: Rollout) -> None:
         self._live: Live | None = None
+        self._leaving = False
         self.shadow = Shadow(rollout.shadow)
         self.behind: Callable[[], bool] = lambda: False  # whether this worker cannot serve what the control row says
         self._page = PAGE.read_text(encoding="utf-8")
@@ -67,8 +68,12 @@ class Web:
 
     @property
     def ready(self) -> bool:
-        """Whether models are loaded and have answered once."""
-        return self._live is not None
+        """Whether models are loaded and have answered once, and this worker is not about to go."""
+        return self._live is not None and not self._leaving
+
+    def leave(self) -> None:
+        """Be ready no more, and go on answering."""
+        self._leaving = True
 
     @property
     def live(self) -> Live:

@@ -62,6 +62,9 @@ class Limits(Frozen):
     body_bytes: int = Field(16_000_000, ge=1024)
     timeout_s: float = Field(10, gt=0)
     concurrency: int = Field(64, ge=1, description="requests in flight before 429")
+    drain_s: float = Field(
+        1, ge=0, le=20, description="how long a worker that must go still answers, not ready any more"
+    )
 
 
 class Judge(Frozen):

@@ -32,7 +32,9 @@ def environment(home: Path, package: Path | None) -> dict[str, str]:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a server and every process that it started."""
+    """End a server and every process that it started; nothing to do for one that has ended by itself."""
+    if process.poll() is not None:
+        return
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     process.terminate()
     _, alive = psutil.wait_procs(family, timeout=20)

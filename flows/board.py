@@ -12,11 +12,12 @@ LOGS = Path(".stillroom/logs")
 
 @dataclass(frozen=True)
 class Entry:
-    """One stage: its state, and how long it took (so far, when it runs)."""
+    """One stage: its state, how long it took (so far, when it runs), and which other checkout did it, if one did."""
 
     state: State = "waiting"
     began: float = 0.0  # seconds since the epoch
     seconds: float = 0.0
+    worker: str = ""
 
 
 class Board:
@@ -40,11 +41,11 @@ class Board:
             self._entries[name] = Entry("running", now)
         return now
 
-    def end(self, name: str, state: State) -> None:
-        """Stage `name` is done; `state` says how."""
+    def end(self, name: str, state: State, worker: str = "") -> None:
+        """Stage `name` is done; `state` says how, `worker` by whom."""
         with self._lock:
             began = self._entries.get(name, Entry()).began
-            self._entries[name] = Entry(state, began, time.time() - began if began else 0.0)
+            self._entries[name] = Entry(state, began, time.time() - began if began else 0.0, worker)
 
     def entries(self) -> dict[str, Entry]:
         """A copy of all states; a running stage's seconds count up to now."""

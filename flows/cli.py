@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows import rollout, sizing, status
+from flows import rollout, runners, sizing, status
 from flows.environment import quiet
 from flows.present import err, for_people, rehearse, run_plan
 from flows.read import Json, commands
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+Address = typer.Option(help="Of the Dask scheduler or Ray cluster; or the Prefect work pool's name.")
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 app.add_typer(commands)
 app.add_typer(sizing.commands)
@@ -60,6 +61,8 @@ def use(
 def run(
     workers: Annotated[int, typer.Option(min=1, help="Steps side by side.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Compute everything again.")] = False,
+    runner: Annotated[str, typer.Option(help="Where: local; or by workers, through dask, ray or pool.")] = "local",
+    address: Annotated[str, Address] = "",
     preflight: Annotated[
         bool | None,
         typer.Option(
@@ -73,11 +76,24 @@ def run(
     if as_json and not preflight:
         raise typer.BadParameter("--json goes with --preflight; after a run, `stillroom report --json`")
     with for_people():
+        runners.check(runner, address)
         found = load().plan
         if preflight is not False:
             rehearse(found, workers, asked=bool(preflight), force=force, as_json=as_json)
         if not preflight:
-            run_plan(found, workers, force)
+            run_plan(found, workers, force, runner, address)
+
+
+@app.command()
+def worker(
+    runner: Annotated[str, typer.Option(help="Who hands out the work: dask, ray or pool.")],
+    address: Annotated[str, Address],
+) -> None:
+    """Build stages in this checkout for a driver elsewhere; `stillroom run` with the same options is the driver."""
+    from flows.worker import work
+
+    with for_people():
+        work(runner, address)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """The plan as a Prefect flow: the very stages of dvc.yaml, side by side where they do not need each other.
 
-DVC alone decides what is current; a task asks it to reproduce one stage. A stage is submitted when everything it needs
-is done, so that one that waits never holds a place of the `workers` that could work.
+DVC alone decides what is current; a task asks a runner (flows/runners) to bring one stage up to date. A stage is
+submitted when everything it needs is done, so that one that waits never holds a place of the `workers` that could work.
 """
 
 import os
@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 from typing import Any
 
 from prefect import flow, get_run_logger, tags, task
@@ -16,9 +17,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
-from flows.board import BOARD, LOGS, State, ran_since, tail
-from flows.freshness import hush
+from flows.board import BOARD, LOGS, ran_since, tail
+from flows.order import WorkerLostError
 from flows.record import record
+from flows.runners import Runner, opened
 from flows.stages import Stage, stages
 from flows.sweep import driver_tag, ends_on_ctrl_c, mend, sweep
 from tasks.core.errors import StillroomError
@@ -31,9 +33,10 @@ class RunFailedError(StillroomError):
 
 
 def died_by_signal(task: Any, run: Any, state: Any) -> bool:
-    """Whether a step was killed (out of memory, a node taken away): worth one retry, unlike an error of its own."""
-    found = re.search(r"exited with (-?\d+)", str(state.message) + str(state.data))
-    return found is not None and (int(found[1]) < 0 or int(found[1]) > 128)
+    """Whether a step was killed, or its worker (out of memory, a node gone): worth one retry, unlike an own error."""
+    told = str(state.message) + str(state.data)
+    found = re.search(r"exited with (-?\d+)", told)
+    return WorkerLostError.__name__ in told or (found is not None and (int(found[1]) < 0 or int(found[1]) > 128))
 
 
 @task(
@@ -44,24 +47,21 @@ def died_by_signal(task: Any, run: Any, state: Any) -> bool:
     retry_delay_seconds=2,
     retry_condition_fn=died_by_signal,
 )
-def reproduce(stage: str, force: bool) -> Any:
-    """Have DVC bring one stage up to date; the final state is named Reused, Restored or Computed."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    hush()
-    began = BOARD.start(stage)
+def reproduce(stage: str, force: bool, runner: Runner) -> Any:
+    """Have a runner bring one stage up to date; the final state is named Reused, Restored or Computed."""
+    BOARD.start(stage)
     try:
-        ran = Repo(_wait_for_lock=True).reproduce([stage], single_item=True, force=force)
-    except DvcException as e:
+        done = runner.build(stage, force)
+    except Exception:
         BOARD.end(stage, "failed")
+        raise
+    if done.how == "failed" or done.how == "refused":
+        BOARD.end(stage, "failed", done.worker)
         get_run_logger().error("\n".join(tail(stage, 40)))
-        raise RunFailedError(f"{e}: {e.__cause__}" if e.__cause__ else str(e)) from e
-    computed: State = "computed" if ran_since(stage, began) else "restored"
-    how = computed if ran else "reused"
-    BOARD.end(stage, how)
-    get_run_logger().info("\n".join([how, *(tail(stage, 40) if how == "computed" else [])]))
-    return Completed(name=how.capitalize(), data=stage)
+        raise RunFailedError(done.why)
+    BOARD.end(stage, done.how, done.worker)
+    get_run_logger().info("\n".join([" by ".join(filter(None, (done.how, done.worker))), *done.log[-40:]]))
+    return Completed(name=done.how.capitalize(), data=stage)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="track")
@@ -74,7 +74,7 @@ def track() -> None:
         raise RunFailedError("track: MLflow did not take the run:\n  " + "\n  ".join(tail("track", 8)))
 
 
-def run_stages(todo: list[Stage], workers: int, force: bool) -> dict[str, str]:
+def run_stages(todo: list[Stage], workers: int, force: bool, runner: Runner) -> dict[str, str]:
     """Run stages as their needs are met, `workers` at a time; why each failed one did. What needs it is skipped."""
     futures: dict[str, PrefectFuture[Any]] = {}
     waiting = {stage.name: stage for stage in todo}
@@ -89,7 +89,7 @@ def run_stages(todo: list[Stage], workers: int, force: bool) -> dict[str, str]:
                 del waiting[name]
             elif len(running) < workers and all(n in futures and n not in running for n in stage.needs):
                 needs = [futures[n] for n in stage.needs]
-                futures[name] = reproduce.submit(name, force, return_state=False, wait_for=needs)
+                futures[name] = reproduce.submit(name, force, runner, return_state=False, wait_for=needs)
                 running.add(name)
                 del waiting[name]
         for name in [n for n in running if futures[n].state.is_final()]:
@@ -108,7 +108,7 @@ def account(name: str, why: str) -> str:
 
 
 @flow(name="compress", retries=0, persist_result=False)
-def compress(workers: int = 2, force: bool = False) -> None:
+def compress(workers: int = 2, force: bool = False, runner: str = "local", address: str = "") -> None:
     """Bring the whole plan up to date; RunFailedError names what failed. What was finished stays finished."""
     os.environ["STILLROOM_DRIVER"] = str(os.getpid())
     os.environ["STILLROOM_LOGS"] = str(LOGS)
@@ -117,17 +117,18 @@ def compress(workers: int = 2, force: bool = False) -> None:
     BOARD.reset([*(stage.name for stage in todo), "track"])
     sweep()
     mend()
-    with measured(worth.run_energy, worth.grams_co2_per_kwh) as taken:
-        failed = run_stages(todo, workers, force)
-    record(taken.energy)
+    with measured(worth.run_energy, worth.grams_co2_per_kwh) as taken, closing(opened(runner, address)) as where:
+        failed = run_stages(todo, workers, force, where)
+    energy = taken.energy if runner == "local" else None  # of this machine alone, and others did the work
+    record(energy)
     if failed:
         BOARD.end("track", "skipped")
         raise RunFailedError("\n".join([*(account(name, why) for name, why in failed.items()), f"whole logs: {LOGS}/"]))
     track()
-    record(taken.energy)
+    record(energy)
 
 
-def run(workers: int, force: bool) -> None:
+def run(workers: int, force: bool, runner: str = "local", address: str = "") -> None:
     """Run the flow with a tag that lets a later run see whether this process is still alive."""
     with ends_on_ctrl_c(), tags(driver_tag()):
-        compress(workers=workers, force=force)
+        compress(workers=workers, force=force, runner=runner, address=address)

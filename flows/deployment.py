@@ -111,14 +111,14 @@ def put(client: SyncPrefectClient, wanted: AutomationCore) -> None:
         client.create_automation(wanted)
 
 
-def ensure_pool(client: SyncPrefectClient) -> None:
-    """Create the process work pool unless it is there; one that a person has changed stays as it is."""
+def ensure_pool(client: SyncPrefectClient, name: str = POOL) -> None:
+    """Create a process work pool unless it is there; one that a person has made or changed stays as it is."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
     from prefect.workers.process import ProcessWorker
 
     try:
-        client.read_work_pool(POOL)
+        client.read_work_pool(name)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))

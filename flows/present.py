@@ -50,7 +50,7 @@ def show_plan(plan: Plan, as_json: bool) -> None:
     out.print(f"{len(why)} of {len(stages(plan))} stages would run" if why else "everything is current")
 
 
-def run_plan(plan: Plan, workers: int, force: bool) -> None:
+def run_plan(plan: Plan, workers: int, force: bool, runner: str = "local", address: str = "") -> None:
     """Run the flow under the eyes of a person and end with its table; StillroomError when a stage fails."""
     home = Path(os.environ["PREFECT_HOME"])
     home.mkdir(parents=True, exist_ok=True)  # Prefect does not make its parent, and stops
@@ -64,7 +64,7 @@ def run_plan(plan: Plan, workers: int, force: bool) -> None:
     if gone := tidy(plan):
         out.print(f"removed what rows that left the plan had left behind: {', '.join(gone)}", style="dim")
     with show.follow(out, plan, BOARD):
-        compress.run(workers, force)
+        compress.run(workers, force, runner, address)
     out.print(f"done: {show.counts(BOARD)}")
     if {e.state for name, e in BOARD.entries().items() if name != "track"} == {"reused"}:
         out.print("nothing had to be computed: every stage is current", style="bold")

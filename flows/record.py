@@ -38,4 +38,11 @@ def stage_run(entry: Entry, before: StageRun | None, watts: float | None) -> Sta
     if entry.state == "computed":
         computed_s, computed_j = seconds, None if watts is None else round(seconds * watts, 3)
     began = round(entry.began, 3)
-    return StageRun(state=entry.state, began=began, seconds=seconds, computed_s=computed_s, computed_j=computed_j)
+    return StageRun(
+        state=entry.state,
+        began=began,
+        seconds=seconds,
+        computed_s=computed_s,
+        computed_j=computed_j,
+        worker=entry.worker,
+    )

@@ -24,7 +24,8 @@ class StageRun(Frozen):
     """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long.
 
     `computed_s`: how long the stage took when a run here last computed it; 0 when none did. `computed_j`: its part, by
-    seconds, of the energy that was measured of that run; null when none was.
+    seconds, of the energy that was measured of that run; null when none was. `worker`: host and folder of the checkout
+    elsewhere that did it in this run; empty when it was the driver's own.
     """
 
     state: str
@@ -32,6 +33,7 @@ class StageRun(Frozen):
     seconds: float
     computed_s: float = 0.0
     computed_j: float | None = None
+    worker: str = ""
 
 
 class LastRun(Frozen):
@@ -54,6 +56,11 @@ class LastRun(Frozen):
     def state(self, stage: str) -> str:
         """How a stage went, or `unknown` when no flow ran it."""
         return self.stages[stage].state if stage in self.stages else "unknown"
+
+    def workers(self, row: str) -> dict[str, str]:
+        """Tags that name the checkouts elsewhere that built and evaluated a row; none where the driver did."""
+        found = {step: self.stages.get(f"{step}@{row}") for step in ("build", "evaluate")}
+        return {f"{step}.worker": run.worker for step, run in found.items() if run and run.worker}
 
     def tags(self) -> dict[str, str]:
         """Tags that name the driver and, where it is Prefect, the flow run."""

@@ -121,6 +121,7 @@ def _log_row(client: Any, settings: Settings, row: Row, last: LastRun, about: di
         "portability": row.portability,
         "build": last.state(f"build@{row.name}"),
         "evaluate": last.state(f"evaluate@{row.name}"),
+        **last.workers(row.name),
     }
     with mlflow.start_run(run_name=row.name, nested=True, tags=tags) as nested:
         mlflow.log_params(row.params())

@@ -1,7 +1,6 @@
 """A real Prefect server: params/schedule.yaml becomes one deployment, whose runs the server plans by itself."""
 
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -9,29 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-import psutil
 import pytest
 
 from flows.environment import quiet
 from serving.control.state import State
 from serving.keeper.notify import Notice, to_prefect
 from tests.integration.conftest import Checkout, environment
+from tests.integration.prefect_server import ask, server, wait_until
 
 pytestmark = pytest.mark.integration
-START_WITHIN_S = 180
 SCHEDULED_WITHIN_S = 120  # the scheduler looks about once a minute
-
-
-def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """One call of Prefect's API."""
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(
-        Request(f"{api}{path}", data=data, headers={"content-type": "application/json"}), timeout=30
-    ) as answer:
-        return json.load(answer)
 
 
 def send(url: str, body: Any) -> None:
@@ -41,54 +29,10 @@ def send(url: str, body: Any) -> None:
         assert answer.status in {200, 204}
 
 
-def wait_until(what: str, within_s: float, look: Callable[[], Any]) -> Any:
-    """The first true answer of `look`."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(1)
-    raise AssertionError(f"{what} did not come within {within_s} s")
-
-
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a Prefect server of the test's own, which is stopped, and seen to be gone, afterwards."""
-    home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    log = home / "server.log"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            command, env={**environment(), **quiet(), "PREFECT_HOME": str(home)}, stdout=out, stderr=out, cwd=home
-        )
-
-    def healthy() -> bool:
-        assert server.poll() is None, f"the server ended:\n{log.read_text()[-4000:]}"
-        try:
-            return ask(url, "/health") is True
-        except (URLError, OSError):
-            return False
-
-    family: list[psutil.Process] = []
-    try:
-        wait_until("the server", START_WITHIN_S, healthy)
-        family = psutil.Process(server.pid).children(recursive=True)
+    with server(tmp_path_factory.mktemp("prefect"), environment()) as url:
         yield url
-    finally:
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(30)
-        _, left = psutil.wait_procs(family, timeout=30)
-        for process in left:
-            process.kill()
-    assert not psutil.pid_exists(server.pid)
 
 
 @pytest.fixture(scope="module")

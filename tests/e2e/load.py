@@ -35,6 +35,10 @@ class Load:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask no more, and wait for what is in flight."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

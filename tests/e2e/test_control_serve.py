@@ -84,7 +84,7 @@ def test_nobody_changes_the_row_without_the_token(root: Path, first: Serve) -> N
     text = stillroom(root, "rollout", "share", "0.9", ok=False, STILLROOM_ADMIN_TOKEN="guess")
     assert "a wrong token" in text
     asked = {"expected": before.generation, "share": 0.9}
-    for headers in ({}, {"Authorization": "Bearer guess"}, {"Authorization": "Bearer "}):
+    for headers in ({}, {"Authorization": "Bearer guess"}, {"Authorization": "Basic guess"}):
         assert httpx.post(f"{first.keeper.url}/share", json=asked, headers=headers).status_code == 401
         assert first.client.post("/share", json=asked, headers=headers).status_code == 404, "not on the public port"
     follower = (root / tokens.place(tokens.FOLLOWER)).read_text().strip()

@@ -44,16 +44,17 @@ def service(asked: Asked) -> Server:
         env[OVERRIDES] = _with_workers(os.environ.get(OVERRIDES, ""), asked.workers)
     where = ("--host", "127.0.0.1", "--port", str(asked.port))
     command = (sys.executable, "-m", "bentoml", "serve", "serving.service:Stillroom", *where)
-    return Server("service", command, env, f"http://127.0.0.1:{asked.port}/readyz")
+    return Server("service", command, env, ready=f"http://127.0.0.1:{asked.port}/readyz")
 
 
 def keeper(asked: Asked, secrets: Mapping[str, str], *, first: bool) -> Server:
-    """The one process that moves the row. The first one offers the package that it is started with."""
+    """The one process that moves the row. The first one offers its package; one that comes back takes the row as is."""
     home = HOMES / "keeper"
     home.mkdir(parents=True, exist_ok=True)
     env = {**_environment(asked), **secrets, "BENTOML_HOME": str(home.resolve())}
     command = (sys.executable, "-m", "serving.keeper", "--port", str(asked.admin_port))
-    return Server("keeper", (*command, "--offer") if first else command, env, f"{asked.keeper}/healthz", vital=first)
+    offering = (*command, "--offer") if first else command
+    return Server("keeper", offering, env, again=command, ready=f"{asked.keeper}/healthz", vital=first)
 
 
 def follower(asked: Asked, secrets: Mapping[str, str]) -> Server:

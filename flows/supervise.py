@@ -31,6 +31,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Server:
     """One server: how to start it, and where it says that it works.
 
+    again: how to start it anew, where that is another command
     ready: a URL that answers 200 once it works; empty = it works as soon as it runs
     vital: when it ends before it ever worked, everything ends, with the reason
     """
@@ -38,6 +39,7 @@ class Server:
     name: str
     command: tuple[str, ...]
     env: Mapping[str, str]
+    again: tuple[str, ...] = ()
     ready: str = ""
     vital: bool = True
 
@@ -83,9 +85,10 @@ class Kept:
             self._process = None
 
     def _start(self, now_s: float) -> None:
+        command = (self.server.again if self._mark else ()) or self.server.command
         self._mark, self._began_s, self.works = f"{self.server.name}-{uuid4().hex}", now_s, False
         environment = {**self.server.env, MARK: self._mark}
-        self._process = subprocess.Popen(self.server.command, env=environment, start_new_session=True)
+        self._process = subprocess.Popen(command, env=environment, start_new_session=True)
 
     def _died(self, status: int, now_s: float) -> None:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -96,7 +96,11 @@ def test_nobody_changes_the_row_without_the_token(root: Path, first: Serve) -> N
 
 
 def test_a_corrupt_package_is_refused_and_the_last_good_one_goes_on(root: Path, first: Serve) -> None:
+    other = made_package.make(root / "other", salt="other", stages=[0.9], control=CONTROL, **CALM)
+    stillroom(root, "rollout", "offer", "other", "--version", "3")
     before = first.row()
+    assert (before.version, before.package, before.share) == ("3", str(other), 0.9)
+    until(lambda: first.followed_by(2, before.generation), "the other package is served")
     corrupt = made_package.make(root / "corrupt", seed=4, control=CONTROL, **CALM)
     model = corrupt / "treatment.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"\0")

@@ -98,3 +98,13 @@ def test_what_does_not_listen_is_killed(said: list[str], tmp_path: Path, monkeyp
     stop([kept])
     assert said == ["the thing did not stop within 0.3 s; killing it"] and not marked()
     kill("a mark that nobody has")
+
+
+def test_a_server_may_be_started_anew_by_another_command(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "AGAIN_S", 0.02)
+    kept = Kept(
+        server("raise SystemExit(3)", vital=False, again=(sys.executable, "-c", "raise SystemExit(4)")), said.append
+    )
+    until(lambda: len(said) == 3, kept)
+    assert [line.partition(";")[0][-1] for line in said] == ["3", "4", "4"]
+    stop([kept])

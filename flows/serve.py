@@ -112,9 +112,9 @@ def say(text: str) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """An event that SIGINT, SIGTERM and a closed terminal set, in place of what they do else."""
+    """An event that SIGINT, SIGTERM and a closed terminal set; what is ignored, as by nohup, stays so."""
     stopped = threading.Event()
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    names = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
     kept = {name: signal.signal(name, lambda *_: stopped.set()) for name in names}
     try:
         yield stopped

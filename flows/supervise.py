@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ AGAIN_S, AGAIN_MAX_S = 1.0, 30.0  # until a dead server is started anew, doublin
 STEADY_S = 60.0  # a server that worked for so long has earned the short wait back
 STOP_S = 10.0
 ASK_S = 1.0
+KILLS = 10
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -111,13 +113,14 @@ def stop(kept: list[Kept]) -> None:
 
 
 def kill(mark: str) -> None:
-    """Kill every process that carries `mark`, also those that come while it looks."""
-    while found := [p for p in psutil.process_iter() if _carries(p, mark)]:
+    """Kill every process that carries `mark`, also those that come while it looks; not one that the kernel holds."""
+    for _ in range(KILLS):
+        found = [p for p in psutil.process_iter() if _carries(p, mark)]
         for process in found:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
+        if not found:
+            return
         psutil.wait_procs(found, timeout=1)
 
 

@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 from flows import supervise
+from tasks.core.errors import KeeperError
 from tasks.live.keeper import Keeper
 from tasks.live.shapes import Row
 
@@ -111,9 +112,12 @@ class Serve:
         """The first process of a server."""
         return min(pid for pid, server in self.processes().items() if server == name)
 
-    def followed_by(self, count: int, generation: int, keeper: Keeper | None = None) -> bool:
+    def followed_by(self, count: int, generation: int) -> bool:
         """Whether so many workers, seen just now, serve this generation without trouble, and no others are there."""
-        fresh = [worker for worker in (keeper or self.keeper).workers() if worker.age_s < 2]
+        try:
+            fresh = [worker for worker in self.keeper.workers() if worker.age_s < 2]
+        except KeeperError:
+            return False
         return len(fresh) == count and all((w.generation, w.error) == (generation, "") for w in fresh)
 
     def stop(self, name: signal.Signals = signal.SIGTERM) -> None:

@@ -53,7 +53,7 @@ def server(root: Path, client: Any) -> Iterator[Serve]:
 
 
 def aliases(client: Any) -> dict[str, str]:
-    return dict(client.get_registered_model(MODEL).aliases)
+    return {name: str(version) for name, version in client.get_registered_model(MODEL).aliases.items()}
 
 
 def tags(client: Any, version: str) -> dict[str, str]:

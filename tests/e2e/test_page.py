@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,9 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     fake_project.make_project()
     fake_evidence.plant()
-    choose.run(fake_project.settings())
-    report.run(fake_project.settings())
+    settings = fake_project.settings(at_most={"accuracy_drop": 0.03})
+    choose.run(settings)
+    report.run(settings)
     return tmp_path / artifact.PAGE
 
 
@@ -97,3 +99,63 @@ def test_a_fault_on_the_page_would_be_seen(page: Path) -> None:
     )
     _, console, _ = browse(page)
     assert "planted" in console and "Content Security Policy" in console
+
+
+ACT = """<script>
+addEventListener("drawn", () => {
+  const seen = (id) => document.getElementById(id);
+  const name = (row) => row.cells[0].textContent.replace(/[^a-z0-9_]/g, "");
+  const names = () => [...seen("variants").tBodies[0].rows].map(name);
+  const size = [...seen("variants").tHead.rows[0].cells].find((cell) => cell.textContent.startsWith("size"));
+  const told = { before: names() };
+  size.querySelector("button").click();
+  told.sorted = names();
+  told.said = size.getAttribute("aria-sort");
+  seen("within").click();
+  told.within = seen("scatter").data.flatMap((trace) => trace.text);
+  for (const each of document.querySelectorAll("details")) each.open = true;
+  const stops = [...document.querySelectorAll("a, button, select, input, summary, [tabindex='0']")];
+  told.stops = stops.length;
+  told.lost = stops.filter((each) => {
+    each.focus();
+    return document.activeElement !== each || getComputedStyle(each).outlineStyle === "none";
+  }).map((each) => each.outerHTML.slice(0, 80));
+  dispatchEvent(new Event("beforeprint"));
+  told.paper = getComputedStyle(document.documentElement).getPropertyValue("--card").trim();
+  told.ink = seen("scatter").layout.font.color;
+  told.smooth = getComputedStyle(document.documentElement).scrollBehavior;
+  document.body.insertAdjacentHTML("beforeend", `<pre id="told"></pre>`);
+  seen("told").textContent = JSON.stringify(told);
+});
+</script>"""
+
+
+def acted(page: Path, *options: str) -> dict[str, Any]:
+    """What `ACT` saw on the page."""
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", ACT + "</body>"), encoding="utf-8")
+    document, console, _ = browse(page, "--window-size=1280,900", *options)
+    assert console == ""
+    told: dict[str, Any] = json.loads(re.findall(r'<pre id="told">(.*?)</pre>', document, re.S)[-1])
+    return told
+
+
+def test_table_sorts_points_are_left_out_and_the_keyboard_reaches_all(page: Path) -> None:
+    told = acted(page, "--force-prefers-reduced-motion")
+    assert told["before"] == ["baseline", "student", "student_int8"]
+    assert (told["sorted"], told["said"]) == (["student_int8", "student", "baseline"], "ascending")
+    assert sorted(told["within"]) == ["baseline", "student"]  # the third is over the budget
+    assert told["stops"] > 40 and told["lost"] == []
+    assert told["smooth"] == "auto"  # who wants no motion gets none
+
+
+def test_dark_page_is_printed_on_white(page: Path) -> None:
+    told = acted(page, "--blink-settings=preferredColorScheme=0")
+    assert (told["paper"], told["ink"]) == ("#fff", "#1d1f23")
+
+
+def test_browser_that_cannot_unpack_the_charts_says_so(page: Path) -> None:
+    old = "<script>delete window.DecompressionStream;</script>"
+    page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{old}"), encoding="utf-8")
+    document, _, _ = browse(page)
+    assert re.search(r'<p class="alarm" id="no-charts" role="status">The charts cannot be drawn', document)
+    assert "main-svg" not in document

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tasks.core.frozen import Frozen
-from tasks.core.rehearsal import Lap, Sizes
+from tasks.core.rehearsal import Kind, Lap, Sizes
 from tasks.core.results import Bench
 from tasks.plan import Plan
 from tasks.plan.shorten import passes, shortened, trials
@@ -62,13 +62,21 @@ def estimates(plan: Plan, sizes: Sizes, done: Sequence[Rehearsed], bench: Bench,
 
 
 def build_s(plan: Plan, name: str, sizes: Sizes, seen: Rehearsed) -> float:
-    """The passes, each with all rows, and whatever else the step did as long as it took, once for each trial."""
+    """Every pass with all of its rows, and whatever else the step did as long as it took, once for each trial."""
     params = plan.variants[name].params
     short = shortened(params)
-    rest = max(0.0, seen.seconds - sum(each.seconds for each in seen.laps)) * trials(params) / trials(short)
+    rest = max(0.0, seen.seconds - sum(each.seconds for each in seen.laps))
     rehearsed = sum(each.kind == "train" for each in seen.laps)
+    calibrated = getattr(params, "calibration_rows", None) or sizes.rows["calibration"]
+    asked = lap_s(seen.laps, "answers", sizes.rows["val"]) + lap_s(seen.laps, "calibration", calibrated)
     more = passes(params) / max(1, passes(short))  # not its passes: how often a technique trains, it alone knows
-    return rest + rehearsed * more * pass_s(seen.laps, sizes)
+    again = trials(params) / trials(short)
+    return again * (rest + asked) + rehearsed * more * pass_s(seen.laps, sizes)
+
+
+def lap_s(seen: Sequence[Lap], kind: Kind, rows: int) -> float:
+    """The laps of a kind, if each had had so many rows."""
+    return sum(each.seconds / each.rows for each in seen if each.kind == kind) * rows
 
 
 def pass_s(seen: Sequence[Lap], sizes: Sizes) -> float:
@@ -76,7 +84,7 @@ def pass_s(seen: Sequence[Lap], sizes: Sizes) -> float:
     return sum(row_seconds(seen, kind) * sizes.rows[kind] for kind in ("train", "val"))
 
 
-def row_seconds(seen: Sequence[Lap], kind: Literal["train", "val"]) -> float:
+def row_seconds(seen: Sequence[Lap], kind: Kind) -> float:
     """What a row took in the passes of a kind, the first left out, which is always slow; 0 where there was none."""
     rates = [each.seconds / each.rows for each in seen if each.kind == kind]
     return median(rates[1:] or rates) if rates else 0.0

@@ -19,6 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
+from tasks.core.rehearsal import lap
 
 Feed = dict[str, np.ndarray[Any, Any]]
 STATIC_OPS = sorted({*QDQRegistry, *QLinearOpsRegistry})
@@ -66,8 +67,9 @@ def ranges(folder: Path, split: Split, *, method: str, percentile: float) -> Ten
         # By default Entropy has as many bins as levels: one candidate, the full range, which is MinMax again.
         extra_options={"Entropy": ENTROPY, "Percentile": {"percentile": percentile}}.get(method, {}),
     )
-    for inputs, _ in batches(split, BATCH):
-        calibrator.collect_data(OneBatch(inputs))
+    with lap("calibration", len(split)):
+        for inputs, _ in batches(split, BATCH):
+            calibrator.collect_data(OneBatch(inputs))
     return calibrator.compute_data()
 
 

@@ -22,6 +22,7 @@ from tasks.core.graph_macs import node_macs
 from tasks.core.quantizable import layers as layers_of
 from tasks.core.quantizable import verdict
 from tasks.core.quantizer import Maker
+from tasks.core.rehearsal import lap
 from tasks.core.sensitivity import Array, Choice, Score, cheapest, most_sensitive, ranked, score
 
 BATCH = 256
@@ -77,7 +78,8 @@ def cost_in_float(folded: onnx.ModelProto, data: Data, kind: Literal["macs", "by
 def answers(proto: onnx.ModelProto, split: Split) -> Array:
     """Logits (N, C) of all rows."""
     running = session(proto)
-    return np.concatenate([running.run([LOGITS], inputs)[0] for inputs, _ in batches(split, BATCH)])
+    with lap("answers", len(split)):
+        return np.concatenate([running.run([LOGITS], inputs)[0] for inputs, _ in batches(split, BATCH)])
 
 
 def _told(found: Score) -> str:

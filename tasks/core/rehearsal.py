@@ -18,6 +18,7 @@ from tasks.core.frozen import Frozen
 
 VARIABLE: Final = "STILLROOM_LAPS"
 SIZES = ARTIFACTS / "full.json"
+Kind = Literal["train", "val", "answers", "calibration"]
 PREPARED = Path(".prepared")  # in a rehearsal's folder: the run's own artifacts/data, where that is current
 
 
@@ -30,9 +31,9 @@ class Sizes(Frozen):
 
 
 class Lap(Frozen):
-    """A pass over a split: `train` forward and backward, `val` forward only."""
+    """A pass over rows: of training, of `val` after it, of `val` answered by themselves, or of calibration."""
 
-    kind: Literal["train", "val"]
+    kind: Kind
     rows: int
     seconds: float
 
@@ -66,7 +67,7 @@ def rehearsing() -> bool:
 
 
 @contextmanager
-def lap(kind: Literal["train", "val"], rows: int) -> Iterator[None]:
+def lap(kind: Kind, rows: int) -> Iterator[None]:
     """Note what the pass inside took, one line a lap; nothing when no file is asked for."""
     began, worked = time.perf_counter(), time.process_time()
     yield

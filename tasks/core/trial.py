@@ -6,6 +6,7 @@ from tasks.core.contract import Data, Network
 from tasks.core.device import best_device, bring_back, place, repeatable
 from tasks.core.extract import cut_out
 from tasks.core.fit import accuracy
+from tasks.core.rehearsal import lap
 from tasks.core.statistics import recalibrate
 from tasks.core.supernet import Config, Space
 
@@ -18,7 +19,9 @@ def cut_and_tried(network: Network, data: Data, space: Space, config: Config) ->
     part = cut_out(network, space, config)
     place(part.module, best_device())
     with repeatable():
-        recalibrate(part.module, data.split("calibration"))
-        value = accuracy(part.module, data.split("val"), best_device())
+        with lap("calibration", len(data.split("calibration"))):
+            recalibrate(part.module, data.split("calibration"))
+        with lap("answers", len(data.split("val"))):
+            value = accuracy(part.module, data.split("val"), best_device())
     bring_back(part.module)
     return part, value

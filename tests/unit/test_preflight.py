@@ -188,6 +188,10 @@ def test_estimate_grows_with_passes_and_rows(tmp_path: Path, monkeypatch: pytest
     assert found["evaluate@baseline"].seconds == pytest.approx(3 + 200 * 0.02 + 0.5 + STAGE_S)
     assert found["bench"].seconds == pytest.approx(5 + plan.bench.budget_s + 0.5 + STAGE_S)
     assert found["prepare"].disk_mb == pytest.approx(1.31) and found["build@baseline"].peak_mb == pytest.approx(301.31)
+    beside = [Lap(kind="answers", rows=50, seconds=1.0), Lap(kind="calibration", rows=10, seconds=0.5)]
+    done[1] = done[1]._replace(laps=(*each, *beside))  # 1.5 of the 8 s grow with the rows of val and calibration
+    grown = {e.step: e for e in estimates(plan, sizes, done, a_bench(0.9), tmp_path)}["build@baseline"].seconds
+    assert grown == pytest.approx(0.0 + 1.0 * 100 / 50 + 0.5 * 10 / 10 + 30 * 0.01 * 1100 + 2 + STAGE_S)
     quiet = {e.step: e for e in estimates(plan, sizes, done, a_bench(0.001), tmp_path)}["bench"].seconds
     calls = len(plan.variants) * len(plan.bench.batch) * plan.bench.round_ms / 1000
     assert quiet == pytest.approx(

@@ -14,6 +14,7 @@ from tasks.track.evidence import Row
 from tasks.track.registry import MODEL, Version
 from tasks.track.store import CHARTS
 
+SPACE = "&ensp; |"
 TRAINING = "workflowType=machine_learning"  # MLflow's pages for models: the verdict on top, no chats and prompts beside
 
 
@@ -126,7 +127,25 @@ def description(row: Row, reference: Row, gates: Sequence[Gate] | str, about: Ma
             f" (95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f})",
             f"- size {size_mb:.3f} MB; latency ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
             f" at {row.timing.point}",
+            f"- processors without VNNI: {row.portability}{paid(row, reference)}",
             f"- {gates_told(gates)} (when it was registered)",
             f"- data {about['data.digest']}, commit {about['git.commit']}, [run]({run})",
         )
     )
+
+
+def paid(row: Row, reference: Row) -> str:
+    """What a million requests cost, beside the reference's, where both are known."""
+    if not (row.worth and reference.worth):
+        return ""
+    mine, theirs = row.worth.cost_per_million, reference.worth.cost_per_million
+    return f"; a million requests cost {mine:.3g} {row.worth.currency}, with {reference.name} {theirs:.3g}"
+
+
+def spaced(text: str) -> str:
+    """The same Markdown with a space at the end of every cell of a table: MLflow's pages draw them without any."""
+    lines = (
+        line if not line.startswith("| ") or line.startswith("| ---") else line[0] + line[1:].replace(" |", SPACE)
+        for line in text.split("\n")
+    )
+    return "\n".join(lines)

@@ -16,7 +16,7 @@ from tasks.track.candidate import gates_or_why, register
 from tasks.track.evidence import Row, check_current, flatten, read_row
 from tasks.track.metrics import evidence_sha256, metrics
 from tasks.track.models import log_model, logged_model
-from tasks.track.note import Links, Logged, description, parent_note
+from tasks.track.note import Links, Logged, description, parent_note, spaced
 from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
 from tasks.track.store import connect, search_finished
 
@@ -46,8 +46,8 @@ def run(settings: Settings) -> None:
         told = description(rows[chosen.variant], rows[chosen.reference], gates, about, links.run(links.parent_id))
         version = register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
         mlflow.set_tag("registered_version", version.number)
-        note = parent_note(summary, rows, logged, gates, version, links)
-        mlflow.set_tag("mlflow.note.content", note + worth.markdown(account))
+        note = parent_note(summary, rows, logged, gates, version, links) + worth.markdown(account)
+        mlflow.set_tag("mlflow.note.content", spaced(note))
     new = sum(not each.reused for each in logged.values())
     print(f"logged {parent.info.run_name}: {len(rows)} variants, {new} of them new; challenger is {version}")
 

@@ -14,7 +14,6 @@ from tasks.track.evidence import Row
 from tasks.track.registry import MODEL, Version
 from tasks.track.store import CHARTS
 
-SPACE = "&ensp; |"
 TRAINING = "workflowType=machine_learning"  # MLflow's pages for models: the verdict on top, no chats and prompts beside
 
 
@@ -140,12 +139,3 @@ def paid(row: Row, reference: Row) -> str:
         return ""
     mine, theirs = row.worth.cost_per_million, reference.worth.cost_per_million
     return f"; a million requests cost {mine:.3g} {row.worth.currency}, with {reference.name} {theirs:.3g}"
-
-
-def spaced(text: str) -> str:
-    """The same Markdown with a space at the end of every cell of a table: MLflow's pages draw them without any."""
-    lines = (
-        line if not line.startswith("| ") or line.startswith("| ---") else line[0] + line[1:].replace(" |", SPACE)
-        for line in text.split("\n")
-    )
-    return "\n".join(lines)

@@ -13,10 +13,11 @@ from tasks.core.results import Chosen, PackageManifest, Summary
 from tasks.plan.schema import Settings
 from tasks.track import steps, worth
 from tasks.track.candidate import gates_or_why, register
+from tasks.track.cells import spaced
 from tasks.track.evidence import Row, check_current, flatten, read_row
 from tasks.track.metrics import evidence_sha256, metrics
 from tasks.track.models import log_model, logged_model
-from tasks.track.note import Links, Logged, description, parent_note, spaced
+from tasks.track.note import Links, Logged, description, parent_note
 from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
 from tasks.track.store import connect, search_finished
 

@@ -54,6 +54,8 @@ def speed(ratio: Interval) -> Claim:
 def size(mine: int, reference: int) -> Claim:
     """How the file's size changed, in bytes."""
     basis = f"{reference / 1e6:.3f} MB to {mine / 1e6:.3f} MB"
+    if max(mine, reference) < 1.005 * min(mine, reference):
+        return Claim("≈ 1×", "no change in size", basis)
     if mine > reference:
         return Claim(times(mine / reference), "larger", basis)
     return Claim(times(reference / mine), "smaller", basis)
@@ -91,7 +93,10 @@ def headline(name: str, reference: str, claims: Sequence[Claim], harm: Harm) -> 
         return f"Do not ship {name}: {collapsed}"
     told = ", ".join(c.meaning if c.meaning.startswith("no ") else f"{c.figure} {c.meaning}" for c in claims)
     hurt = [*_named("class", "classes", harm.hurt_classes), *_named("group", "groups", harm.hurt_groups)]
-    return f"{name} is {told}, but hurts {' and '.join(hurt)}" if hurt else f"{name} wins: {told}"
+    if hurt:
+        return f"{name} is chosen ({told}), but hurts {' and '.join(hurt)}"
+    better = any(claim.meaning in ("smaller", "faster") or claim.meaning.startswith("gained") for claim in claims)
+    return f"{name} wins: {told}" if better else f"{name} is chosen, but is neither smaller nor faster: {told}"
 
 
 def _named(one: str, many: str, names: Sequence[str]) -> list[str]:

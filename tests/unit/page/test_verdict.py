@@ -48,7 +48,7 @@ def test_collapsed_variant_does_not_win_whatever_was_chosen(harm: dict[str, Any]
 def test_hurt_class_is_said_before_the_headline_and_in_it() -> None:
     drops = {"cat": around(0.2), "dog": around(0.0), "eel": around(0.1, 0.02)}
     html = reported({"student": {"harm": {"recall_drop": drops, "hurt_classes": ("cat", "eel")}}}, chosen="student")
-    assert headline(html) == "student is 2.0× smaller, 2.0× faster, but hurts 2 classes"
+    assert headline(html) == "student is chosen (2.0× smaller, 2.0× faster), but hurts 2 classes"
     worst, next_worst = (
         html.index("<li>Hurt: class cat lost 20.00 points"),
         html.index("<li>Hurt: class eel lost 10.00"),
@@ -64,6 +64,12 @@ def test_a_hundred_hurt_classes_do_not_fill_the_screen() -> None:
     first = html[: html.index("<h1>")]
     assert first.count("Hurt: class ") == 10 and "class c009" in first and "class c010" not in first
     assert "Hurt: 90 more classes, by less." in first
+
+
+def test_variant_that_gains_nothing_does_not_win() -> None:
+    html = reported({"student": {"size_bytes": 999_000, "p50_ms": 1.02}}, chosen="student")
+    told = "no change in size, no change in speed that can be told"
+    assert headline(html) == f"student is chosen, but is neither smaller nor faster: {told}"
 
 
 def test_nothing_is_told_above_the_headline_without_an_alarm() -> None:

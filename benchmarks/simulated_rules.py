@@ -82,6 +82,7 @@ HARMFUL = (
     Case("accuracy", "84 %", right(0.84, 0.94)),
     Case("accuracy", "50 %", right(0.5, 0.94)),
 )
+LARGE = tuple(case for case in HARMFUL if case.what.startswith(("50 %", "20 %")))  # looked at after every row
 GOOD = (
     Case("p95", "1 % late", late(0.01, 0.01)),
     Case("errors", "0.05 %", of(0.0005)),

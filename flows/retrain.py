@@ -8,6 +8,7 @@ what was served stays.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,8 @@ def verdict(step: str, status: int, output: str) -> str:
 def step(name: str) -> str:
     """Run one of tasks' steps in a process of its own, as `verdict` takes it."""
     command = [sys.executable, "-m", "tasks", name]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told = {key: value for key, value in os.environ.items() if key != "STILLROOM_LOGS"}  # here, and not into a log
+    done = subprocess.run(command, check=False, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return verdict(name, done.returncode, done.stdout)
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from flows import certificate, deployment, notify, pull
 from flows import watch as live
-from flows.retrain import StepError, broke_down, verdict
+from flows.retrain import StepError, broke_down, step, verdict
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, GateError, KeeperError
 from tasks.core.results import Candidate, Chosen, PackageManifest
@@ -45,6 +45,16 @@ def test_a_breakdown_is_tried_again(status: int, output: str) -> None:
     with pytest.raises(StepError, match="promote ended with status") as broken:
         verdict("promote", status, output)
     assert broke_down(None, None, SimpleNamespace(data=broken.value, message=str(broken.value)))
+
+
+def test_what_a_step_says_is_heard_though_the_run_before_wrote_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STILLROOM_LOGS", str(tmp_path / "logs"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.raises(GateError, match=r"params"):
+        step("promote")
 
 
 def row(version: str = "7", mode: str = "rolling", share: float = 0.1) -> Row:

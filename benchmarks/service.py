@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.ways import EXTRA, REFERENCE, Way, ways
+from benchmarks.peers.ways import AB, EXTRA, REFERENCE, Way, ways
 from tasks.capacity.closed_loop import Address
 from tasks.capacity.sweep import one
 
@@ -53,10 +53,10 @@ def interval(ratios: np.ndarray[Any, Any]) -> str:
     return f"{np.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
 
 
-def table(taken: dict[str, list[Taken]]) -> str:
-    """Markdown."""
+def table(taken: dict[str, list[Taken]], reference: str) -> str:
+    """Markdown; ratios are to one of the rows."""
     lines = ["| | CPU ms a request | CPU ratio | requests/s ratio | p95 ratio | failed |", "| --- " * 6 + "|"]
-    base = {key: np.array([getattr(t, key) for t in taken[REFERENCE]]) for key in ("cpu_ms", "per_s", "p95_ms")}
+    base = {key: np.array([getattr(t, key) for t in taken[reference]]) for key in ("cpu_ms", "per_s", "p95_ms")}
     for name, rounds in taken.items():
         own = {key: np.array([getattr(t, key) for t in rounds]) for key in base}
         ratios = " | ".join(interval(own[key] / base[key]) for key in base)
@@ -71,9 +71,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each server in each round")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--mlserver", type=Path, help="the interpreter of an environment with mlserver and onnxruntime")
-    parser.add_argument(
-        "--only", default="", help="of the extra rows: " + ", ".join(EXTRA) + "; `none` for none of them"
-    )
+    parser.add_argument("--only", nargs="*", choices=list(EXTRA), help="these rows of ours beside the reference")
     given = parser.parse_args()
     shuffle = random.Random(0)
     with tempfile.TemporaryDirectory() as root, ways(Path(root), given.mlserver, given.only) as found:
@@ -82,7 +80,10 @@ def main() -> None:
             for way in shuffle.sample(found, len(found)):
                 taken[way.name].append(measure(way, given.concurrency, given.seconds))
             print(f"round {turn + 1} of {given.rounds}", file=sys.stderr, flush=True)
-    print(table(taken))
+    print(table(taken, REFERENCE))
+    shadows = {name: rounds for name, rounds in taken.items() if AB in name or "shadow" in name}
+    if AB in shadows and len(shadows) > 1:
+        print("\n" + table(shadows, AB))
 
 
 if __name__ == "__main__":

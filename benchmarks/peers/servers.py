@@ -44,7 +44,10 @@ def running(
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("STILLROOM_", "PROMETHEUS_", "BENTOML"))}
     clean |= {"BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": str(ROOT), **env}
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=cwd, env=clean, stdout=out, stderr=subprocess.STDOUT)
+        # Linux shares processors out by session first: BentoML's processes have one of their own, so all get one.
+        process = subprocess.Popen(
+            command, cwd=cwd, env=clean, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         _wait(f"http://127.0.0.1:{port}{ready}", process, log)
         yield Server(process.pid, port)

@@ -15,6 +15,7 @@ from benchmarks.peers import network, servers
 from benchmarks.peers.servers import Server
 
 REFERENCE = "FastAPI, lean"
+AB = "Stillroom, JSON, A/B"
 COUNT = 512  # distinct requests
 JSON, RAW = "application/json", "application/octet-stream"
 USER = "X-Stillroom-User: user-{i}\r\n"
@@ -57,7 +58,7 @@ def asked(pictures: np.ndarray[Any, Any]) -> tuple[list[bytes], list[bytes], lis
 
 
 @contextmanager
-def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
+def ways(root: Path, mlserver: Path | None, only: Sequence[str] | None) -> Iterator[list[Way]]:
     """All of them, running."""
     own, protocol, raw = asked(network.pictures(COUNT))
     model = root / "model.onnx"
@@ -72,8 +73,11 @@ def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
             return start(servers.stillroom(network.package(root / name, **rollout), root / f"{name}_home"))
 
         fast = start(servers.plain_fastapi(model, root / "fastapi.log"))
-        found = [
-            Way(REFERENCE, fast, posts("/lean", own)),
+        found = [Way(REFERENCE, fast, posts("/lean", own))]
+        if only is not None:
+            yield [*found, *(EXTRA[name](ours, own, raw) for name in only)]
+            return
+        found += [
             Way("FastAPI, tutorial (async def)", fast, posts("/tutorial", own)),
             Way("FastAPI, tutorial (def)", fast, posts("/tutorial_thread", own)),
             Way("FastAPI, raw rows", fast, posts("/raw", raw, RAW)),
@@ -83,10 +87,9 @@ def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
             Way("Stillroom, JSON", plain, posts("/predict", own)),
             Way("Stillroom, raw rows", plain, posts("/predict", raw, RAW, USER)),
         ]
-        found += [make(ours, own, raw) for name, make in EXTRA.items() if names in ("", name)]
-        if not names:
-            bento = start(servers.plain_bentoml(model, root / "bento_home"))
-            found.append(Way("BentoML", bento, posts("/predict", own)))
+        found += [make(ours, own, raw) for make in EXTRA.values()]
+        bento = start(servers.plain_bentoml(model, root / "bento_home"))
+        found.append(Way("BentoML", bento, posts("/predict", own)))
         if mlserver is not None:
             peer = start(servers.mlserver(model, mlserver, root / "mlserver"))
             found.append(Way("MLServer, JSON", peer, posts("/v2/models/network/infer", protocol)))
@@ -96,7 +99,7 @@ def ways(root: Path, mlserver: Path | None, names: str) -> Iterator[list[Way]]:
 Ours = Callable[..., Server]
 Make = Callable[[Ours, Sequence[bytes], Sequence[bytes]], Way]
 EXTRA: dict[str, Make] = {
-    "ab": lambda ours, own, _: Way("Stillroom, JSON, A/B", ours("ab", treatment_share=0.5), posts("/predict", own)),
+    "ab": lambda ours, own, _: Way(AB, ours("ab", treatment_share=0.5), posts("/predict", own)),
     "shadow": lambda ours, own, _: Way(
         "Stillroom, JSON, A/B, shadow of 10 %",
         ours("shadow", treatment_share=0.5, shadow={"share": 0.1, "queue": 256}),

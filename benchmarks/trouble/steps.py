@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 from benchmarks.trouble.system import WORKERS, Trouble, until
 
@@ -70,6 +72,8 @@ def shadow(on: Trouble, seconds: float, spoil: str) -> str:
 
 def full(on: Trouble, seconds: float) -> str:
     """No byte is left on the database's disk: no counts, no audit log."""
+    with closing(sqlite3.connect(on.disk / "rollout.db")) as own:
+        own.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or there is room left in the write-ahead log's own file
     with (on.disk / "filler").open("wb", buffering=0) as filler:
         try:
             while True:

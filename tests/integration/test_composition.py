@@ -20,7 +20,7 @@ import torch
 
 import tasks.techniques
 from tasks.core import checkpoint
-from tasks.core.contract import Graph, Network
+from tasks.core.contract import Data, Graph, Network
 from tasks.core.errors import TechniqueError
 from tasks.core.export import export, session
 from tasks.core.shape import build_like
@@ -79,7 +79,7 @@ def residual() -> Network:
     return copy.deepcopy(_residual())
 
 
-def applied(name: str, parent: Network | Graph) -> Network | Graph:
+def applied(name: str, parent: Network | Graph | None) -> Network | Graph:
     model = cases.applied(name, parent, tiny.pictures()).model
     assert isinstance(model, Network | Graph)
     return model
@@ -110,11 +110,21 @@ def chains() -> list[tuple[str, ...]]:
     """Chains of two trainable techniques and an end, each technique in a few of them; drawn once and for all."""
     rng = random.Random(0)
     firsts = [name for name in TRAINABLE if name != "subnet"]
-    drawn: list[tuple[str, ...]] = [("slim", "subnet", "quantize")]
+    drawn: list[tuple[str, ...]] = [
+        ("slim", "subnet", "quantize"),
+        ("sparsify", "act"),
+        ("load", "prune", "quantize"),
+        ("load_onnx", "quantize"),
+    ]
     for first in firsts:
         fits = [name for name in TRAINABLE if refused(first, name) is None and name != "subnet"]
         drawn.append((first, rng.choice(fits), rng.choice([*ENDS, ""])))
     return [tuple(name for name in chain if name) for chain in drawn]
+
+
+def start(first: str) -> Network | Graph | None:
+    """What a chain that begins with this technique begins with: `load`'s file is of the tiny network."""
+    return {"load": tiny.trained, "load_onnx": lambda: None}.get(first, residual)()
 
 
 ELSEWHERE = """
@@ -143,9 +153,10 @@ def test_chains_answer_the_same_in_a_new_process(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows)
     expected: dict[str, list[Any]] = {}
     for chain in chains():
-        model: Network | Graph = residual()
+        model = start(chain[0])
         for name in chain:
-            model = applied(name, Graph(export(model, data)) if needs_graph(name, model) else model)
+            model = applied(name, as_taken(name, model, data))
+        assert model is not None
         name = "chain_" + "_then_".join(chain)
         proto = model.proto if isinstance(model, Graph) else export(model, data)
         expected[name] = [session(proto).run(["logits"], {"images": rows})[0]]
@@ -165,6 +176,10 @@ def test_chains_answer_the_same_in_a_new_process(tmp_path: Path) -> None:
             assert np.allclose(mine, np.array(theirs, np.float32), rtol=0, atol=1e-6), name
 
 
-def needs_graph(name: str, model: Network | Graph) -> bool:
-    """Whether the technique works on the exported graph of a network."""
-    return FORMS[name][0] == "onnx" and isinstance(model, Network)
+def as_taken(name: str, model: Network | Graph | None, data: Data) -> Network | Graph | None:
+    """The model, or its exported graph where the technique works on that."""
+    return Graph(export(model, data)) if FORMS[name][0] == "onnx" and isinstance(model, Network) else model
+
+
+def test_the_chains_hold_every_technique() -> None:
+    assert {name for chain in chains() for name in chain} == set(FORMS)

@@ -1,7 +1,7 @@
 """Where a request is worked on: on the event loop when that is quick, in a thread when it is not.
 
 Handing a request to a thread and back costs processor time, and for a small network is not worth it; one on the event
-loop keeps probes and time limits waiting for as long as it takes. So each model's own pace decides, as it was measured last.
+loop keeps probes and time limits waiting for as long as it takes. So each model's own pace decides, as last measured.
 """
 
 from __future__ import annotations

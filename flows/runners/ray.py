@@ -43,7 +43,7 @@ def opened(address: str) -> Ray:
     except ImportError as e:
         raise MissingExtraError("--runner ray: needs the extra `ray`: pip install -e '.[ray]'") from e
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as e:
         raise NoWorkerError(
             f"--address {address}: no Ray cluster answers there ({e}); `ray start --head` is one"

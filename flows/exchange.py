@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.checkout import LOCK
-from flows.freshness import hush
+from flows.freshness import hush, words
 from tasks.core.errors import StillroomError
 
 
@@ -74,8 +74,11 @@ def look(stage: str) -> tuple[bool, str]:
         return current, LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
 
 
-def take(stage: str, entry: dict[str, Any]) -> None:
-    """Write a stage's entry into dvc.lock and fetch what it names: as if the stage had run here."""
+def take(stage: str, entry: dict[str, Any]) -> list[str]:
+    """Write a stage's entry into dvc.lock and fetch what it names: as if the stage had run here.
+
+    What is not as it would be then comes back in words: inputs that were others there. Empty when all is well.
+    """
     from dvc.repo import lock_repo
     from dvc.stage.loader import StageLoader
 
@@ -86,6 +89,8 @@ def take(stage: str, entry: dict[str, Any]) -> None:
         found.dump(update_pipeline=False)
         repo.pull(targets=[stage])
         repo.stage_cache.save(found)
+        told: dict[str, Any] = repo.stage.collect(stage)[0].status()
+    return list(words(told.get(stage, [])))
 
 
 def fetch_needs(repo: Any, stage: str) -> None:

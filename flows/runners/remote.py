@@ -43,8 +43,10 @@ class Remote:
         if done.log:
             LOGS.mkdir(parents=True, exist_ok=True)
             (LOGS / f"{stage}.log").write_text("\n".join(done.log) + "\n", encoding="utf-8")
-        if done.entry:
-            take(stage, done.entry)
+        other = take(stage, done.entry) if done.entry else []
+        if other:
+            why = f"{done.worker} built it from other inputs than are here: {', '.join(other)}"
+            return done.model_copy(update={"how": "failed", "why": why})
         return done
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Two checkouts and a DVC remote between them: what one computed, the other has, byte for byte, without computing."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,22 @@ def test_what_is_taken_is_what_was_given_though_the_same_inputs_gave_something_e
     monkeypatch.chdir(two[1])
     assert look("first") == (False, "")
     for name, given in entries.items():
-        take(name, given)
+        assert take(name, given) == []
         assert look(name)[0]
     assert Path("timed.txt").read_text() == wanted
     assert LOCK.read_text() == lock
     assert not opened().reproduce(["timed"]), "nothing is left to compute"
+
+
+def test_a_result_of_other_inputs_is_told_from_one_of_these(
+    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_up(opened(), "first", False)
+    opened().push(run_cache=True)
+    given = entry("first")
+    monkeypatch.chdir(two[1])
+    Path("raw.txt").write_text("not the same\n")
+    assert take("first", given) == ["raw.txt modified"]
 
 
 def test_a_worker_has_what_came_before_by_the_lock_that_it_was_sent_and_restores_what_another_computed(
@@ -80,6 +92,24 @@ def test_a_worker_has_what_came_before_by_the_lock_that_it_was_sent_and_restores
     assert Path("first.txt").read_text() == "raw\n"
     assert bring_up(repo, "timed", False, pull=True) == "restored"
     assert Path("timed.txt").read_text() == timed
+
+
+def test_raw_data_under_data_is_what_prepare_needs_by_the_houses_own_gitignore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = made(tmp_path / "one", None)
+    monkeypatch.chdir(root)
+    shutil.copy(Path(__file__).parents[2] / ".gitignore", root)
+    Path("data").mkdir()
+    Path("data/raw.txt").write_text("raw\n")
+    Path("dvc.yaml").write_text("stages: {prepare: {cmd: 'true', deps: [data], outs: [artifacts/data]}}\n")
+    subprocess.run(["dvc", "add", "-q", "data/raw.txt"], check=True)
+    needs = sorted(need.addressing for need in opened().stage.collect("prepare", with_deps=True))
+    assert needs == ["data/raw.txt.dvc", "prepare"]
+    shown = subprocess.run(
+        ["git", "status", "--porcelain", "-uall", "data"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == ["??", "data/raw.txt.dvc"], "git keeps the pointer and not the data"
 
 
 def test_the_run_cache_is_copied_once(two: tuple[Path, Path]) -> None:

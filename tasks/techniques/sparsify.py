@@ -6,9 +6,10 @@ Models*, 2023 (arXiv:2306.11695): weight times the norm of its input on data.cal
 parent; the paper's code goes block by block), once, without training.
 `2:4`: Mishra et al., *Accelerating Sparse Deep Neural Networks*, 2021 (arXiv:2104.08378).
 
-Use when the model is sent or stored compressed, or runs on a processor with 2:4 units (in PyTorch on CUDA each layer's
-weight goes through `torch.sparse.to_sparse_semi_structured`; `sparsify` only makes the pattern). Without `recover`,
-small convolutional networks lose far less with `scope: global`, by either method, than with the others or 2:4.
+Use when the model is sent or stored compressed, or runs on a processor with 2:4 units: where this is built on a GPU
+that has them, `torch.sparse.to_sparse_semi_structured` packs the layers, and the card says which and what changed.
+Without `recover`, small convolutional networks lose far less with `scope: global`, by either method, than with the
+others or 2:4.
 Changes weights to zero, in all Conv2d and Linear layers but the excluded, the one that gives the logits included. Sizes
 stay, so nothing gets faster in ONNX Runtime. The zeros hold while `recover` trains; a child that trains again (distill,
 prune with `recover`) fills them, unless it is another `sparsify` of the same sparsity or more.
@@ -27,12 +28,15 @@ from tasks.core.errors import TechniqueError
 from tasks.core.recipe import RecoverParams
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tasks.core.contract import Data, Facts, Network, Outcome
     from tasks.core.sparsity import Layer, Masks
 
 TAKES = "torch"
 GIVES = "torch"
 ROUNDS = 20
+ROWS = 64  # on which a GPU's 2:4 kernels are tried
 
 
 class Params(Base):
@@ -101,7 +105,27 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
                 f"sparsify: sparsity {params.sparsity} makes no further weight zero, {initial:.4g} of them are; "
                 "raise sparsity, or give `recover` to train on"
             )
+    if params.pattern == "2:4":
+        facts |= _packed(network.module, layers, data)
     return Outcome(network, facts | sparsity_facts(network.module, layers, left))
+
+
+def _packed(module: nn.Module, layers: dict[str, Layer], data: Data) -> Facts:
+    """What the GPU's sparse tensor cores make of it, where there are any."""
+    from torch import tensor
+
+    from tasks.core.arrays import batches
+    from tasks.core.device import best_device, bring_back, placed
+    from tasks.core.sparse_cores import capable, on_sparse_cores
+
+    device = best_device()
+    if not capable(device):
+        return {}
+    inputs, _ = next(iter(batches(data.split("calibration"), ROWS)))
+    given = tuple(placed(tensor(x), device) for x in inputs.values())
+    facts = on_sparse_cores(module.to(device), layers, given)
+    bring_back(module)
+    return {"sparse_tensor_cores": facts}
 
 
 def chooser(

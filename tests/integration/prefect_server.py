@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import psutil
@@ -18,15 +18,21 @@ import psutil
 from flows.environment import quiet
 
 START_WITHIN_S = 180
+ANSWER_WITHIN_S = 120
 
 
 def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """One call of Prefect's API."""
+    """One call of Prefect's API; asked again, as Prefect's own client does, while its database is locked (503)."""
     data = None if body is None else json.dumps(body).encode()
-    with urlopen(
-        Request(f"{api}{path}", data=data, headers={"content-type": "application/json"}), timeout=30
-    ) as answer:
-        return json.load(answer)
+    request = Request(f"{api}{path}", data=data, headers={"content-type": "application/json"})
+    for last in (False,) * 9 + (True,):
+        try:
+            with urlopen(request, timeout=ANSWER_WITHIN_S) as answer:
+                return json.load(answer)
+        except HTTPError as e:
+            if e.code != 503 or last:
+                raise
+            time.sleep(2)
 
 
 def wait_until(what: str, within_s: float, look: Callable[[], Any]) -> Any:

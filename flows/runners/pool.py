@@ -73,10 +73,14 @@ def _final_state(client: Any, flow_run: UUID) -> Any:
 
 
 def _answer(client: Any, flow_run: UUID) -> Done | None:
-    """The answer that a flow run left; None when it ended before it had one."""
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+    """The answer that a flow run left, its one table; None when it ended before it had one.
 
-    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run]))
+    Prefect itself keeps another artifact of a run that failed.
+    """
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
+
+    tables, runs = ArtifactFilterType(any_=["table"]), ArtifactFilterFlowRunId(any_=[flow_run])
+    of_run = ArtifactFilter(flow_run_id=runs, type=tables)
     found = client.read_artifacts(artifact_filter=of_run)
     return Done.model_validate_json(json.loads(found[0].data)[0]["answer"]) if found else None
 

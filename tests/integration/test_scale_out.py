@@ -3,7 +3,6 @@
 Nothing is shared but the workers' scheduler and a bucket of an S3 endpoint.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -169,17 +168,10 @@ def ray(new_checkout: New, endpoint: str, tmp_path_factory: pytest.TempPathFacto
         address = f"127.0.0.1:{port}"
         fleets.wait_for("the head of the cluster", lambda: fleets.listens(port))
         with fleets.at_work(fleet, "ray", address):
-            fleets.wait_for("both nodes", lambda: ray_nodes(folder, address) == 2)
+            logs = [fleet.driver.root.parent / f"worker{number}.log" for number in (1, 2)]
+            fleets.wait_for("both nodes", lambda: all("block forever" in log.read_text() for log in logs))
             fleet.run("--runner", "ray", "--address", address)
             yield fleet
-
-
-def ray_nodes(folder: Path, address: str) -> int:
-    """How many nodes of a cluster have a checkout."""
-    count = "print(int(ray.cluster_resources().get('stillroom', 0)))"
-    code = f"import ray; ray.init({address!r}, log_to_driver=False); {count}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True)
-    return int(json.loads(done.stdout.strip().splitlines()[-1])) if done.returncode == 0 else 0
 
 
 def test_ray_nodes_build_everything_and_the_driver_ends_as_a_local_run_does(ray: Fleet, local: Checkout) -> None:

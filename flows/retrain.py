@@ -64,7 +64,7 @@ def pull() -> str:
     return fetch()
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="certify")
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="certify", retries=2, retry_delay_seconds=5)
 def certify() -> str:
     """Put the chosen variant's certificate on the run's page; its name."""
     from prefect.artifacts import create_markdown_artifact

@@ -25,6 +25,8 @@ def glance(now: Glance, before: Glance | None = None) -> RenderableType:
     if now.findings:
         parts.append(_findings(now.findings))
     parts.append(_answers(now, before))
+    if now.cache_hit_rate is not None:
+        parts.append(Text(f"{now.cache_hit_rate:.1%} of the requests looked up in the cache were there\n"))
     if now.shadow.compared or now.shadow.dropped or now.shadow.failed:
         parts.append(_shadow(now.shadow))
     here = [worker for worker in now.workers if not worker.away]
@@ -55,7 +57,7 @@ def _findings(findings: Iterable[Found]) -> Table:
 
 
 def _answers(now: Glance, before: Glance | None) -> Table:
-    table = _table("answers", "*requests", "*per s", "*p50 ms", "*p95 ms", "*p99 ms", "*5xx", "*4xx", "*right")
+    table = _table("answers", "*requests", "*per s", "*p50 ms", "*p95 ms", "*p99 ms", "*5xx", "*4xx", "*sure", "*right")
     old = before if before is not None and _generation(before) == _generation(now) else None
     for name, one in (("control", now.control), ("treatment", now.treatment)):
         past: Answers | None = getattr(old, name) if old is not None else None
@@ -63,7 +65,8 @@ def _answers(now: Glance, before: Glance | None) -> Table:
         rate = f"{(one.requests - past.requests) / seconds:.1f}" if past is not None and seconds > 0 else NONE
         times = (NONE if ms is None else f"{ms:.2f}" for ms in (one.p50_ms, one.p95_ms, one.p99_ms))
         right = NONE if one.accuracy is None else f"{one.accuracy:.1%} of {one.labelled:,}"
-        table.add_row(name, f"{one.requests:,}", rate, *times, f"{one.errors:,}", f"{one.refused:,}", right)
+        sure = NONE if one.confidence is None else f"{one.confidence:.1%}"
+        table.add_row(name, f"{one.requests:,}", rate, *times, f"{one.errors:,}", f"{one.refused:,}", sure, right)
     return table
 
 

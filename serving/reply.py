@@ -24,15 +24,17 @@ async def give(case: Case, reply: Reply, tickets: Tickets | None, send: Send) ->
 
 async def refuse(live: Live, case: Case | None, refused: Refused, send: Send) -> None:
     """A 4xx: the request is at fault."""
-    metrics.REQUESTS.labels("none", refused.status).inc()
-    live.counts.refused(case.role if case is not None else None)
+    role = case.role if case is not None else None
+    metrics.REQUESTS.labels(role or "none", refused.status).inc()
+    live.counts.refused(role)
     await _send(send, refused.status, orjson.dumps({"error": str(refused)}))
 
 
 async def fail(live: Live, case: Case | None, status: int, why: str, send: Send) -> None:
     """A 5xx: the service is at fault."""
-    metrics.REQUESTS.labels("none", status).inc()
-    live.counts.failed(case.role if case is not None else None)
+    role = case.role if case is not None else None
+    metrics.REQUESTS.labels(role or "none", status).inc()
+    live.counts.failed(role)
     await _send(send, status, orjson.dumps({"error": why}))
 
 

@@ -105,8 +105,8 @@ def _rules(limits: Limits) -> list[Rule]:
             "The treatment was taken back.", "`stillroom status` says why; the control answers everybody.",
         ),
         _rule(
-            "Unjudged", f"{queries.UNJUDGED_S} > 60", "2m", "page",
-            "Nobody judges the rollout.", "The keeper or its store is away; the split stays as it is meanwhile.",
+            "Unjudged", f"{queries.UNJUDGED_S} > 60 or {queries.NO_KEEPER}", "2m", "page",
+            "Nobody judges the rollout.", "The keeper or its store is away, or not scraped; the split stays as it is.",
         ),
         _rule(
             "ShadowFails", f"{queries.SHADOW_FAILURES} > 0", "10m", "ticket",

@@ -2,7 +2,7 @@
 
 Two triggers on Prometheus, of which the larger wish counts. *Requests a second* grow in proportion to the load and go
 on growing when a replica is full, for refusals are counted too. *Requests in flight* grow out of proportion as a
-replica fills up: alone they make the number of replicas swing (benchmarks/RESULTS.md), beside the first they catch
+replica fills up: alone they make the number of replicas swing (simulated in tests), beside the first they catch
 what it cannot see, requests that have become heavier than those that were measured.
 """
 

@@ -19,7 +19,16 @@ from tasks.deploy.kubernetes_container import (
     probe,
     secret,
 )
-from tasks.deploy.kubernetes_pods import Deployment, DeploymentSpec, Metadata, PodSpec, PodTemplate, Selector, Strategy
+from tasks.deploy.kubernetes_pods import (
+    Deployment,
+    DeploymentSpec,
+    Metadata,
+    PodSpec,
+    PodTemplate,
+    Selector,
+    Strategy,
+    scraped,
+)
 
 NOTE = (
     "kubectl apply -f keeper.yaml: judges the treatment on live evidence, moves its share, rolls it back.",
@@ -44,13 +53,14 @@ def keeper(sizing: Sizing) -> str:
         env=(secret(CONTROL, CONTROL_KEY), secret("STILLROOM_ADMIN_TOKEN", "admin-token")),
         ports=(Port(name="admin", container_port=PORT),),
         resources=Requirements(requests=RESOURCES, limits=Resources(memory=RESOURCES.memory)),
-        startup_probe=probe("/livez", period_s=2, failures=60, port="admin"),
-        liveness_probe=probe("/livez", period_s=10, failures=3, port="admin"),
-        readiness_probe=probe("/livez", period_s=5, failures=2, port="admin"),
+        startup_probe=probe("/healthz", period_s=2, failures=60, port="admin"),
+        liveness_probe=probe("/healthz", period_s=10, failures=3, port="admin"),
+        readiness_probe=probe("/healthz", period_s=5, failures=2, port="admin"),
         security_context=SECURITY,
     )
     template = PodTemplate(
-        metadata=Metadata(labels=LABELS), spec=PodSpec(termination_grace_period_seconds=30, containers=(container,))
+        metadata=Metadata(labels=LABELS, annotations=scraped(PORT)),
+        spec=PodSpec(termination_grace_period_seconds=30, containers=(container,)),
     )
     spec = DeploymentSpec(
         replicas=1, strategy=Strategy(type="Recreate"), selector=Selector(match_labels=LABELS), template=template

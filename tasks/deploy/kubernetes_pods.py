@@ -81,9 +81,13 @@ class Deployment(Kube):
     spec: DeploymentSpec
 
 
+def scraped(port: int) -> dict[str, str]:
+    """The annotations by which Prometheus finds a pod's /metrics."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": str(port)}
+
+
 def pods(sizing: Sizing) -> DeploymentSpec:
     """The pods of a sizing, with the probes that BentoML answers."""
-    annotations = {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": str(PORT)}
     spread = Spread(
         max_skew=1,
         topology_key="kubernetes.io/hostname",
@@ -94,7 +98,7 @@ def pods(sizing: Sizing) -> DeploymentSpec:
         strategy=Strategy(type="RollingUpdate", rolling_update=RollingUpdate(max_unavailable=0, max_surge=1)),
         selector=Selector(match_labels=LABELS),
         template=PodTemplate(
-            metadata=Metadata(labels=LABELS, annotations=annotations),
+            metadata=Metadata(labels=LABELS, annotations=scraped(PORT)),
             # First it leaves the Service, then requests in hand may take up to the time limit, then it closes down.
             spec=PodSpec(
                 termination_grace_period_seconds=LEAVE_S + math.ceil(sizing.timeout_s) + 5,

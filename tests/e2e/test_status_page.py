@@ -1,4 +1,4 @@
-"""The keeper's page in a real browser: it shows what the store holds, says when that is old, and asks nobody else."""
+"""The keeper's page in a real browser: it shows what the store holds, and asks nobody else."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def keeper(tmp_path: Path) -> Iterator[str]:
         Tally(
             treatment=VariantTally(requests=40, rows=40, errors=3, latency=latency, right=9, wrong=1),
             shadow=ShadowTally(compared=200, agreed=199, kl_sum=0.4, flips={"cat": 1}),
+            cache_hits=1,
+            cache_misses=3,
         ),
     )
     store.present(Presence(worker="host:1:abcdef", generation=1, package_sha256="a" * 64, rss_mb=90))
@@ -93,5 +95,6 @@ def test_it_shows_the_rollout(keeper: str, tmp_path: Path, size: str) -> None:
     assert "error rate harm 3 of 40 answers failed." in " ".join(text_of(document, "findings").split())
     assert "90.0 % of 10" in text_of(document, "answers")
     assert "99.50 %" in text_of(document, "shadow") and "cat 1" in text_of(document, "shadow")
+    assert text_of(document, "cache").startswith("25.0 % of the requests")
     assert "follows" in text_of(document, "workers")
     assert "enough evidence" in text_of(document, "events")

@@ -269,10 +269,10 @@ def test_a_fault_of_ours_is_a_500_at_once_and_is_counted(
     service: Any, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service.WEB.live.engine, "infer", lambda *_: 1 / 0)
-    before = count("stillroom_requests_total", variant="none", status="500")
+    before = count("stillroom_requests_total", variant="control", status="500")
     answer = ask(client)
     assert (answer.status_code, answer.json()) == (500, {"error": "the service failed; its log says why"})
-    assert count("stillroom_requests_total", variant="none", status="500") == before + 1
+    assert count("stillroom_requests_total", variant="control", status="500") == before + 1
 
 
 def test_too_many_at_once_and_too_slow(

@@ -97,13 +97,16 @@ def bucket(le: str, step: int) -> dict[str, str]:
     return {"series": series, "values": f"0+{step}x30"}
 
 
-UP = {"series": "stillroom_treatment_share", "values": "0.1x30"}
+SERVED = {"series": "stillroom_treatment_share", "values": "0.1x30"}
+JUDGED = {"series": "stillroom_keeper_judged_timestamp_seconds", "values": "0+60x30"}
+UP = [SERVED, JUDGED]
 CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
-    "well": ([UP, bucket("0.01", 100), bucket("0.1", 100), bucket("+Inf", 100)], []),
-    "slow": ([UP, bucket("0.01", 10), bucket("0.1", 100), bucket("+Inf", 100)], ["StillroomSlow"]),
-    "down": ([], ["StillroomDown"]),
+    "well": ([*UP, bucket("0.01", 100), bucket("0.1", 100), bucket("+Inf", 100)], []),
+    "slow": ([*UP, bucket("0.01", 10), bucket("0.1", 100), bucket("+Inf", 100)], ["StillroomSlow"]),
+    "down": ([JUDGED], ["StillroomDown"]),
+    "no keeper": ([SERVED], ["StillroomUnjudged"]),
     "errors": (
-        [UP]
+        UP
         + [
             {"series": f'stillroom_requests_total{{variant="none",status="{status}"}}', "values": f"0+{step}x30"}
             for status, step in (("200", 95), ("500", 5))
@@ -111,7 +114,7 @@ CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
         ["StillroomErrors"],
     ),
     "disagreement": (
-        [UP]
+        UP
         + [
             {"series": f'stillroom_shadow_rows_total{{outcome="{outcome}"}}', "values": f"0+{step}x30"}
             for outcome, step in (("agreed", 97), ("disagreed", 3))
@@ -119,7 +122,7 @@ CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
         ["StillroomDisagreement"],
     ),
     "allowed disagreement": (
-        [UP]
+        UP
         + [
             {"series": f'stillroom_shadow_rows_total{{outcome="{outcome}"}}', "values": f"0+{step}x30"}
             for outcome, step in (("agreed", 98), ("disagreed", 2))
@@ -127,24 +130,20 @@ CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
         [],
     ),
     "failing shadow": (
-        [UP, {"series": 'stillroom_shadow_rows_total{outcome="failed"}', "values": "0+3x30"}],
+        [*UP, {"series": 'stillroom_shadow_rows_total{outcome="failed"}', "values": "0+3x30"}],
         ["StillroomShadowFails"],
     ),
     "drift": (
-        [UP, {"series": 'stillroom_keeper_drift_psi{feature="mean"}', "values": "0.3x30"}],
+        [*UP, {"series": 'stillroom_keeper_drift_psi{feature="mean"}', "values": "0.3x30"}],
         ["StillroomDrift"],
     ),
     "rolled back": (
-        [UP, {"series": 'stillroom_keeper_decisions_total{kind="rollback"}', "values": "0x14 1x15"}],
+        [*UP, {"series": 'stillroom_keeper_decisions_total{kind="rollback"}', "values": "0x14 1x15"}],
         ["StillroomRolledBack"],
     ),
-    "judged": ([UP, {"series": "stillroom_keeper_judged_timestamp_seconds", "values": "0+60x30"}], []),
-    "unjudged": (
-        [UP, {"series": "stillroom_keeper_judged_timestamp_seconds", "values": "0x30"}],
-        ["StillroomUnjudged"],
-    ),
+    "unjudged": ([SERVED, {**JUDGED, "values": "0x30"}], ["StillroomUnjudged"]),
     "two models": (
-        [UP]
+        UP
         + [
             {"series": f'stillroom_model_info{{variant="treatment",model="m",sha256="{sha}"}}', "values": "1x30"}
             for sha in ("a", "b")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -185,14 +186,20 @@ def test_a_webhook_that_is_away_fails_nothing(caplog: pytest.LogCaptureFixture) 
     assert "attempt 3 of 3" in caplog.text
 
 
+def dvc(*arguments: str) -> None:
+    """The `dvc` of this interpreter, whatever is on the path."""
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, capture_output=True)
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with DVC, and a source and a remote beside it."""
     root = tmp_path / "checkout"
     (root / "data").mkdir(parents=True)
     monkeypatch.chdir(root)
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "remote", "add", "-d", "r", "../remote"]):
-        subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(["git", "init", "-q"], check=True)
+    dvc("init", "-q")
+    dvc("remote", "add", "-q", "-d", "r", "../remote")
     return root
 
 
@@ -203,7 +210,7 @@ def test_nothing_tracked_is_nothing_to_pull(repository: Path) -> None:
 def test_an_import_is_brought_up_to_its_source(repository: Path) -> None:
     source = repository.parent / "source.csv"
     source.write_text("old")
-    subprocess.run(["dvc", "import-url", "-q", str(source), "data/raw.csv"], check=True)
+    dvc("import-url", "-q", str(source), "data/raw.csv")
     source.write_text("new")
     assert pull.pull() == "updated 1 imports, fetched 0 of 0 other pointers"
     assert (repository / "data/raw.csv").read_text() == "new"
@@ -212,9 +219,9 @@ def test_an_import_is_brought_up_to_its_source(repository: Path) -> None:
 def test_what_is_missing_here_is_fetched_from_the_remote(repository: Path) -> None:
     raw = repository / "data/raw.csv"
     raw.write_text("rows")
-    subprocess.run(["dvc", "add", "-q", "data/raw.csv"], check=True)
+    dvc("add", "-q", "data/raw.csv")
     assert pull.pull().endswith("fetched 0 of 1 other pointers"), "it is here"
-    subprocess.run(["dvc", "push", "-q"], check=True)
+    dvc("push", "-q")
     raw.unlink()
     subprocess.run(["rm", "-r", ".dvc/cache"], check=True)
     assert pull.pull().endswith("fetched 1 of 1 other pointers")
@@ -224,7 +231,7 @@ def test_what_is_missing_here_is_fetched_from_the_remote(repository: Path) -> No
 def test_data_that_nobody_has_is_one_error(repository: Path) -> None:
     raw = repository / "data/raw.csv"
     raw.write_text("rows")
-    subprocess.run(["dvc", "add", "-q", "data/raw.csv"], check=True)
+    dvc("add", "-q", "data/raw.csv")
     raw.unlink()
     subprocess.run(["rm", "-r", ".dvc/cache"], check=True)
     with pytest.raises(pull.PullError, match="data/: "):

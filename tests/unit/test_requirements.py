@@ -33,3 +33,14 @@ def test_a_control_plane_on_a_server_brings_its_library(url: str, library: str) 
 def test_the_bento_installs_what_the_package_lists() -> None:
     python = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]
     assert python == {"lock_packages": False, "requirements_txt": "results/package/requirements.txt"}
+
+
+def test_every_package_of_ours_is_installed() -> None:
+    """They are listed by hand, since mlflow/ must never be taken for one."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("flows", "serving", "tasks")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert set(listed) == found and len(listed) == len(found)

@@ -35,7 +35,7 @@ def furnish(live: Live, requests: int = 40) -> None:
     latency = (0, 0, 0, requests, *(0,) * 14)
     treatment = VariantTally(requests=requests, rows=requests, errors=3, latency=latency, right=9, wrong=1)
     shadow = ShadowTally(compared=200, agreed=199, kl_sum=0.4, flips={"cat": 1})
-    live.store.report("w1", 1, Tally(treatment=treatment, shadow=shadow))
+    live.store.report("w1", 1, Tally(treatment=treatment, shadow=shadow, cache_hits=1, cache_misses=3))
 
 
 def test_it_shows_row_findings_answers_workers_and_events(live: Live) -> None:
@@ -52,6 +52,7 @@ def test_it_shows_row_findings_answers_workers_and_events(live: Live) -> None:
         "90.0% of 10",
         "99.50%",
         "cat 1",
+        "25.0% of the requests looked up",
         "changed [since]",
         "evidence",
     )

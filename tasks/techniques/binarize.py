@@ -9,6 +9,9 @@ Changes the values of Conv2d and Linear weights, by default not the first layer'
 and `model.onnx` stays as large: ONNX Runtime has no kernel for such weights and multiplies them as floats.
 `model.srz` has what would be shipped: signs and scales, whose products are the weights bit for bit. Put it last:
 training other than by `recover` ends it. The parent is only read.
+Costs the epochs of `recover`, each step with a pass of the parent. In the zoo (benchmarks/RESULTS.md) latency was 0.99
+to 1.00 of the parent's, `model.srz` 23 times (binary) and 17 times (ternary) smaller than its `model.onnx`, for 0.15
+and 0.14 points on Fashion-MNIST, 1.09 and 0.28 on CIFAR-10.
 """
 
 from __future__ import annotations

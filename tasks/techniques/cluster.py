@@ -7,6 +7,9 @@ Use when the file must be small to store or to send, and speed does not matter: 
 Changes the values of all tensors of two or more axes, not the layers: `model.onnx` stays as large and as fast as it
 was, and `model.srz` beside it, a fraction of it, restores the weights bit for bit. Put it last: training, other than by
 `recover`, ends the sharing. The parent is only read.
+Costs a k-means a tensor, and training only where `recover` asks for it, each step with a pass of the parent. In the zoo
+(benchmarks/RESULTS.md) latency was 0.99 to 1.01 of the parent's, `model.srz` 4 times (256 values) and 8 times (16)
+smaller than `model.onnx`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ and Detection*, 2015 (arXiv:1505.06798), for splitting it by channels and for ra
 2019 (arXiv:1909.11942), for embeddings. The weights alone decide, not, as with Zhang, the layers' responses to data.
 
 Use when layers are wide: large linear layers and embeddings gain most, a thin convolution nothing.
-Changes Linear, Conv2d and Embedding layers into pairs; a layer that would not get smaller is left alone. Accuracy is
-won back by imitating the parent (`recover`). The parent is only read.
+Changes those Linear, Conv2d and Embedding layers into pairs that get smaller by it. The parent is only read.
+Costs an SVD a layer and the epochs of `recover`, which imitates the parent. `ratio: 0.4` gave 0.90 of the latency and
+0.79 of the bytes in the zoo (benchmarks/RESULTS.md), for 0.04 points on Fashion-MNIST and 0.41 on CIFAR-10.
 """
 
 from __future__ import annotations
@@ -120,7 +121,6 @@ def candidates(module: nn.Module) -> dict[str, nn.Module]:
 
 def unfit(module: nn.Module, exclude: tuple[str, ...]) -> dict[str, str]:
     """{layer: why} of the candidates that cannot, or shall not, be split."""
-    import torch
     from torch import nn
 
     found: dict[str, Any] = candidates(module)
@@ -145,6 +145,6 @@ def unfit(module: nn.Module, exclude: tuple[str, ...]) -> dict[str, str]:
             left[name] = "a convolution in groups"
         elif isinstance(m, nn.Embedding) and m.max_norm is not None:
             left[name] = "an embedding with max_norm"
-        elif not torch.count_nonzero(m.weight):
+        elif not m.weight.any():
             left[name] = "all its weights are zero"
     return left

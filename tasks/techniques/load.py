@@ -3,6 +3,7 @@
 Use when a checkpoint of the plan's `model:` exists: safetensors, or a PyTorch state dict. It may have been trained for
 other classes: `fresh: ["classifier.*"]` leaves the classifier untrained, to be trained by a row after this one.
 Changes the weights; trains nothing. A state dict is read with `weights_only`, so no code from the file runs.
+Costs the reading of a file, no training; the network stays as large and as fast as the plan's `model:` makes it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ times slower than float. A dynamic range is that of the whole call, so a row's a
 are asked with it. `fp16` and `bf16` save no time on a processor without such kernels: ONNX Runtime then casts the
 weights to float32 when it loads the file; the fact `layers_computed_in` tells what it made of them on this machine.
 `weights_left_float` is the share of the weights that kept their 32 bits; above one half the row warns.
+Costs no training: passes over data.calibration (static), and for `keep_float` a score on `val` for each layer and each
+set of layers that is tried. Static INT8 took 0.39 to 0.44 of the latency and 3.8 times fewer bytes in the zoo
+(benchmarks/RESULTS.md), for -0.05 and 0.11 points.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ An architecture that can only be made wider is scaled in width alone.
 Use when the budget is known and the architecture is right, but its size is not; below a trained parent, `alpha` above
 0 makes the new network imitate it. Changes the architecture's own parameters, and trains from fresh weights; phi is
 found by bisection, before any training. The parent is only read.
+Costs a whole training of the new network, each step with a pass of the parent only where `alpha` is above 0. A quarter
+of the work was 0.30 to 0.34 of the latency and a fifth of the bytes in the zoo (benchmarks/RESULTS.md), for 0.78 points
+on Fashion-MNIST (5 epochs) and 4.65 on CIFAR-10 (10).
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ others or 2:4.
 Changes weights to zero, in all Conv2d and Linear layers but the excluded, the one that gives the logits included. Sizes
 stay, so nothing gets faster in ONNX Runtime. The zeros hold while `recover` trains; a child that trains again (distill,
 prune with `recover`) fills them, unless it is another `sparsify` of the same sparsity or more.
+Costs the epochs of `recover`, each step with a pass of the parent, and a mask in memory; `wanda` one pass over
+data.calibration. Latency was 0.99 to 1.00 of the parent's in the zoo (benchmarks/RESULTS.md); points lost on
+Fashion-MNIST and CIFAR-10: 0.20 and 0.94 (90 %, recovered), 0.08 and 0.53 (2:4, recovered), 2.31 and 8.30 (wanda, 50 %,
+not). 2:4 was never run on a GPU.
 """
 
 from __future__ import annotations

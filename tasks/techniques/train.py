@@ -1,7 +1,15 @@
 """Plain supervised training: what turns the untrained network into the baseline.
 
+Cross-entropy, by SGD with Nesterov momentum or AdamW (Loshchilov & Hutter, *Decoupled Weight Decay Regularization*,
+2017, arXiv:1711.05101); the step size climbs (Goyal et al. 2017, arXiv:1706.02677) and falls along a cosine (Loshchilov
+& Hutter, *SGDR*, 2016, arXiv:1608.03983, without its restarts); `label_smoothing`: Szegedy et al. 2015,
+arXiv:1512.00567.
+
 Use when there is no trained network to start from, or to train one further on the labels alone.
 Changes the weights; the architecture stays.
+Costs `epochs` passes over data.train, forwards and backwards, and beside the weights in memory their gradients and one
+(sgd) or two (adamw) numbers a weight for the optimizer. Size and latency are the architecture's; here they are the 1.0
+that other rows are held against.
 """
 
 from __future__ import annotations

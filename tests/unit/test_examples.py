@@ -36,6 +36,21 @@ def test_every_example_is_a_plan_without_mistakes_and_says_what_it_is(name: str)
     assert examples.about(name).endswith(".")
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_sst2_without_its_data_gives_one_error_that_says_what_to_do(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STILLROOM_DATA")
+    if value is not None:
+        monkeypatch.setenv("STILLROOM_DATA", value)
+    examples.use("sst2", force=True)
+    with pytest.raises(PlanError) as e:
+        load()
+    (line,) = str(e.value).splitlines()
+    assert line.startswith("params/plan.yaml:") and "data.path: found ${STILLROOM_DATA}, which is not set" in line
+    assert "export STILLROOM_DATA=" in line
+
+
 def test_the_plan_of_a_fresh_checkout_is_the_digits_example() -> None:
     assert examples.use("digits", force=False) == []
     assert examples.told("digits", force=False) == "params/ is the example digits already"

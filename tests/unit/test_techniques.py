@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -57,7 +58,8 @@ def test_contract(name: str) -> None:
     technique = import_module(f"tasks.techniques.{name}")
     assert technique.TAKES in ("torch", "onnx", "data") and technique.GIVES in ("torch", "onnx")
     assert issubclass(technique.Params, Params)
-    assert "Use when" in technique.__doc__ and "Changes" in technique.__doc__
+    assert all(word in technique.__doc__ for word in ("Use when", "Changes", "Costs"))
+    assert name in ("load", "load_onnx") or re.search(r"arXiv:\d{4}\.\d{4,5}|doi\.org/10\.|Source:", technique.__doc__)
     for key, field in technique.Params.model_fields.items():
         assert field.description, f"{key} says nothing"
     params = technique.Params(**CASES[name].params)

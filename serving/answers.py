@@ -34,7 +34,7 @@ class Answers:
     ) -> None:
         self._live, self._shadow, self._tickets = live, shadow, tickets
         self._timeout_s = rollout.limits.timeout_s
-        self._most = -(-rollout.limits.concurrency // rollout.workers)
+        self.most = -(-rollout.limits.concurrency // rollout.workers)  # at once, in this worker
         self._in_flight = 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # No more at once than there are processors for: the rest wait, where a time limit can still drop them.
@@ -43,8 +43,8 @@ class Answers:
     async def answer(self, form: Form, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one POST. Never raises for what is wrong with it, nor for what is wrong here."""
         live = self._live()
-        if self._in_flight >= self._most:
-            await refuse(live, None, Refused(f"requests at once: {self._in_flight}; allowed: {self._most}", 429), send)
+        if self._in_flight >= self.most:
+            await refuse(live, None, Refused(f"requests at once: {self._in_flight}; allowed: {self.most}", 429), send)
             return
         self._in_flight += 1
         metrics.IN_FLIGHT.inc()

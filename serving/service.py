@@ -15,6 +15,7 @@ import os
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 import bentoml
+from bentoml._internal.configuration.containers import BentoMLContainer
 
 from serving.front import Front
 from serving.leave import linger
@@ -35,6 +36,18 @@ except (PackageError, KeyTooShortError) as e:
 _ROLLOUT = PACKAGE.rollout
 
 
+def most_at_once() -> int:
+    """Requests at once in this worker, as BentoML is configured.
+
+    BENTOML_CONFIG_OPTIONS, BentoCloud and the workers that `serve` was asked for come before rollout.yaml. BentoML's
+    own limit does not see what `Front` takes.
+    """
+    found = BentoMLContainer.config.services.get().get("stillroom", {})
+    allowed = found.get("traffic", {}).get("max_concurrency") or _ROLLOUT.limits.concurrency
+    workers = found.get("workers")
+    return -(-allowed // (workers if isinstance(workers, int) and workers > 0 else _ROLLOUT.workers))
+
+
 # No depends() on the way of a request: its session rotation in BentoML 1.4 fails a share of the requests under load.
 @bentoml.asgi_app(WEB.app, path="/", name="stillroom")
 @bentoml.service(
@@ -48,6 +61,7 @@ class Stillroom:
     """Stillroom's package: a reference model and its compressed variant, split by user."""
 
     def __init__(self) -> None:
+        WEB.answers.most = most_at_once()
         self.worker = Worker(WEB, PACKAGE)
         self.worker.start()
         WEB.shadow.start()

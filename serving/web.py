@@ -52,7 +52,7 @@ class Web:
         self._page = PAGE.read_text(encoding="utf-8")
         self.first_time: Callable[[str], bool] = Once()  # whether a ticket is new: a store knows it of all workers
         self._tickets = Tickets.from_environment()
-        answers = Answers(rollout, lambda: self.live, self.shadow, self._tickets)
+        self.answers = answers = Answers(rollout, lambda: self.live, self.shadow, self._tickets)
         self._posted: dict[str, ASGIApp] = {"/predict": Answering(answers, Predict()), **v2.posted(answers)}
         self.app = Starlette(
             routes=[

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,16 +153,20 @@ def fleet(driver: Checkout, endpoint: str, bucket: str) -> Fleet:
 
 
 @contextmanager
-def at_work(fleet: Fleet, runner: str, address: str) -> Iterator[list[psutil.Process]]:
-    """Both workers, at work; nothing of either is shared with the other or with the driver."""
-    own = [{**fleet.settings, "DVC_SITE_CACHE_DIR": str(worker.root / ".stillroom/dvc")} for worker in fleet.workers]
-    one, two = (fleet.command(worker, runner, address) for worker in fleet.workers)
-    first, second = (worker.root for worker in fleet.workers)
-    with (
-        process(one, first, first.parent / "worker1.log", **own[0]) as a,
-        process(two, second, second.parent / "worker2.log", **own[1]) as b,
-    ):
-        yield [a, b]
+def at_work(fleet: Fleet, runner: str, address: str, ready: str = "") -> Iterator[list[psutil.Process]]:
+    """Both workers, at work; nothing of either is shared with the other or with the driver.
+
+    Each is awaited until it has said `ready`: nodes of Ray that start at one moment on one machine hinder each other.
+    """
+    with ExitStack() as stack:
+        started = []
+        for worker in fleet.workers:
+            own = {**fleet.settings, "DVC_SITE_CACHE_DIR": str(worker.root / ".stillroom/dvc")}
+            log = worker.root.with_suffix(".log")
+            command = fleet.command(worker, runner, address)
+            started.append(stack.enter_context(process(command, worker.root, log, **own)))
+            wait_for(f"{log.name}: {ready!r}", lambda log=log: ready in log.read_text())
+        yield started
 
 
 def stages(checkout: Checkout) -> dict[str, dict[str, Any]]:
@@ -220,8 +224,3 @@ def caught(fleet: Fleet, stage: str) -> tuple[Path, int]:
 def gone(pid: int) -> None:
     """Assert that a process ends within moments."""
     wait_for(f"the end of process {pid}", lambda: not psutil.pid_exists(pid), 15)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

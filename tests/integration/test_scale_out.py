@@ -166,10 +166,9 @@ def ray(new_checkout: New, endpoint: str, tmp_path_factory: pytest.TempPathFacto
     head = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--node-ip-address", "127.0.0.1", *own]
     with fleets.process(head, folder, folder / "log", RAY_USAGE_STATS_ENABLED="0"):
         address = f"127.0.0.1:{port}"
-        fleets.wait_for("the head of the cluster", lambda: fleets.listens(port))
-        with fleets.at_work(fleet, "ray", address):
-            logs = [fleet.driver.root.parent / f"worker{number}.log" for number in (1, 2)]
-            fleets.wait_for("both nodes", lambda: all("block forever" in log.read_text() for log in logs))
+        ready = "block forever"
+        fleets.wait_for("the head of the cluster", lambda: ready in (folder / "log").read_text())
+        with fleets.at_work(fleet, "ray", address, ready):
             fleet.run("--runner", "ray", "--address", address)
             yield fleet
 

@@ -144,8 +144,11 @@ class Sweep:
         return found
 
     def limit_share(self, name: str, timing: Timing) -> float | None:
-        """The multiplications' time at the machine's best rates over the measured; None: it depends on the row."""
-        if name not in self.macs:
+        """The multiplications' time at the processor's best rates over the measured.
+
+        None where they depend on the row, and where another device did them.
+        """
+        if name not in self.macs or timing.engine == "onnxruntime_cuda":
             return None
         rates = self.limits[timing.threads].gmacs_per_s
         least_ms = sum(timing.batch * macs / rates[kind] / 1e6 for kind, macs in self.macs[name].items())

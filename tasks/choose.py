@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, NothingFitsError
-from tasks.core.findings import Worth
+from tasks.core.findings import Footprint, Worth
 from tasks.core.metrics import HIGHER, cost
 from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Timing
 from tasks.evidence import harm
@@ -34,7 +34,7 @@ def run(settings: Settings) -> None:
     seen = {name: artifact.read_json(artifact.evaluation_file(name), Evaluation) for name in names}
     timed = {name: bench.timing(name, settings.plan.bench.first) for name in names}
     worth = {name: worth_of(timed[name], bench.joules_per_row.get(name), choose.worth) for name in names}
-    candidates = {name: candidate(seen[name], timed[name], worth[name], choose) for name in names}
+    candidates = {name: candidate(seen[name], timed[name], worth[name], bench.footprints[name], choose) for name in names}
     fitting = [name for name in names if candidates[name].fits]
     if not fitting:
         raise NothingFitsError(explain(candidates, choose.at_most.items(), choose.at_least.items()))
@@ -75,10 +75,10 @@ def worth_of(timing: Timing, joules: float | None, block: WorthBlock) -> Worth:
     )
 
 
-def candidate(seen: Evaluation, timing: Timing, worth: Worth, choose: ChooseBlock) -> Candidate:
+def candidate(seen: Evaluation, timing: Timing, worth: Worth, foot: Footprint, choose: ChooseBlock) -> Candidate:
     """A variant with its values, the gaps to the bounds, and why it is barred."""
     figures = bounded(uncertain(seen.val_harm, timing.ratio))
-    values = values_of(seen, timing, worth, figures)
+    values = values_of(seen, timing, worth, foot, figures)
     collapsed = None if choose.allow_collapse or seen.variant == choose.reference else harm.collapse(seen.val_harm)
     upper = {name: figures[name] for name in values if name in figures}
     return Candidate(
@@ -89,7 +89,9 @@ def candidate(seen: Evaluation, timing: Timing, worth: Worth, choose: ChooseBloc
     )
 
 
-def values_of(seen: Evaluation, timing: Timing, worth: Worth, figures: Mapping[str, float]) -> dict[str, float]:
+def values_of(
+    seen: Evaluation, timing: Timing, worth: Worth, foot: Footprint, figures: Mapping[str, float]
+) -> dict[str, float]:
     """Every metric that a plan may bound or prefer, as measured; quality on `val`."""
     return {
         "accuracy": seen.val.accuracy,
@@ -106,6 +108,9 @@ def values_of(seen: Evaluation, timing: Timing, worth: Worth, figures: Mapping[s
         "latency_p99_ms": timing.p99_ms,
         "latency_ratio": figures["latency_ratio" + ESTIMATE],
         "rows_per_s": timing.rows_per_s,
+        "cold_start_ms": foot.cold_start_ms.value,
+        "peak_memory_mb": foot.peak_memory_mb,
+        "flips": seen.val_harm.flips,
         "portability_disagreement": disagreement(seen.portability),
         "cost_per_million": worth.cost_per_million,
         "joules_per_request": worth.joules_per_request,

@@ -2,7 +2,8 @@
 
 Quality is that on `val`. A bound on `accuracy_drop`, `worst_class_drop` or `latency_ratio` holds for the upper end of
 its 95 % interval; one on the same name with `_estimate` for what was measured. Latencies, throughput and what follows
-from them are those at the first of bench.threads and of bench.batch. `portability_disagreement` counts a file that
+from them are those at the first of bench.threads and of bench.batch. `flips` is the share of rows that went from right
+to wrong. `portability_disagreement` counts a file that
 could not be judged as 1: nothing is known of it.
 """
 
@@ -21,6 +22,9 @@ Lower = Literal[
     "latency_p95_ms",
     "latency_p99_ms",
     "latency_ratio",
+    "cold_start_ms",
+    "peak_memory_mb",
+    "flips",
     "portability_disagreement",
     "cost_per_million",
     "joules_per_request",

@@ -51,6 +51,11 @@ def _onnxruntime_cuda(path: Path, threads: int) -> Model:
 
 def _session(path: Path, threads: int, provider: str) -> Model:
     session = open_session(path, threads, provider)
+    if provider not in (got := session.get_providers()):
+        raise ArtifactError(
+            f"params/plan.yaml: bench.engines: {provider}: ONNX Runtime has it and cannot start it, so {path} would run on"
+            f" {', '.join(got)}; it takes an NVIDIA device with its driver, CUDA and cuDNN of the versions that it was built for"
+        )
 
     def answer(feeds: Feeds) -> Array:
         (logits,) = session.run([OUTPUT], feeds)

@@ -13,8 +13,8 @@ from tasks.core.results import Machine
 X86 = "avx2 avx512f avx512bw avx512vl avx512_vnni avx_vnni avx_vnni_int8 avx512_bf16 amx_tile amx_int8 amx_bf16"
 ARM = "asimd asimddp i8mm bf16 sve sve2 sme"
 FLAGS = (*X86.split(), *ARM.split())
-PACKAGES = ("numpy", "onnx", "onnxruntime")
-OPTIONAL = ("openvino",)
+PACKAGES = ("numpy", "onnx")
+OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "openvino")
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, tuple[str, ...]]:

@@ -34,7 +34,9 @@ def run(settings: Settings) -> None:
     seen = {name: artifact.read_json(artifact.evaluation_file(name), Evaluation) for name in names}
     timed = {name: bench.timing(name, settings.plan.bench.first) for name in names}
     worth = {name: worth_of(timed[name], bench.joules_per_row.get(name), choose.worth) for name in names}
-    candidates = {name: candidate(seen[name], timed[name], worth[name], bench.footprints[name], choose) for name in names}
+    candidates = {
+        name: candidate(seen[name], timed[name], worth[name], bench.footprints[name], choose) for name in names
+    }
     fitting = [name for name in names if candidates[name].fits]
     if not fitting:
         raise NothingFitsError(explain(candidates, choose.at_most.items(), choose.at_least.items()))

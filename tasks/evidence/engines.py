@@ -53,8 +53,8 @@ def _session(path: Path, threads: int, provider: str) -> Model:
     session = open_session(path, threads, provider)
     if provider not in (got := session.get_providers()):
         raise ArtifactError(
-            f"params/plan.yaml: bench.engines: {provider}: ONNX Runtime has it and cannot start it, so {path} would run on"
-            f" {', '.join(got)}; it takes an NVIDIA device with its driver, CUDA and cuDNN of the versions that it was built for"
+            f"params/plan.yaml: bench.engines: {provider}: ONNX Runtime has it and cannot start it; {path} would run on"
+            f" {', '.join(got)}; it takes an NVIDIA device, its driver, and the CUDA and cuDNN that it was built for"
         )
 
     def answer(feeds: Feeds) -> Array:

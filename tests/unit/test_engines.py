@@ -122,3 +122,14 @@ def test_damaged_file_is_named_by_openvino(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ArtifactError, match=r"model\.onnx: OpenVINO cannot load"):
         open_model("openvino", tmp_path / "model.onnx", 1)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_device_that_cannot_start_is_an_error_and_not_a_slow_processor(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime as ort
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    with pytest.raises(ArtifactError, match=r"cannot start it; .* would run on CPUExecutionProvider"):
+        open_model("onnxruntime_cuda", model, 1)

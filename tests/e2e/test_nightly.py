@@ -96,7 +96,7 @@ workers: 1
 shadow: {{share: 1.0, queue: 4096}}
 stages: [0.5, 0.9]
 judge: {{p95_ms: 5000, disagreement: 0.2, fast_disagreement: 0.5, error_rate: 0.2, accuracy_drop: 0.05,
-         min_rows: 100, hold_s: 1}}
+         min_rows: 600, hold_s: 1}}
 drift: {{psi: 0.25, ks: 0.15, min_rows: 200}}
 notify: {{prefect_api: "{api}"}}
 """

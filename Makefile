@@ -23,10 +23,13 @@ demo: init ## train, compress, compare, choose and package the digits plan; then
 
 test: init lint types contracts ## lint, types, contracts, unit, integration and one end-to-end path
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term:skip-covered -m "not integration and not e2e"
-	$(BIN)/pytest --cov --cov-append --cov-report=term:skip-covered -m "integration or e2e"
+	$(BIN)/pytest --cov --cov-append --cov-report=term:skip-covered -m "(integration or e2e) and not slow"
 
 unit: init ## the tests that take under a minute
 	$(BIN)/pytest -n 2 --dist loadscope -m "not integration and not e2e and not slow"
+
+slow: init ## the tests that take many minutes: fleets of workers that build a plan between them
+	$(BIN)/pytest -m slow
 
 lint: venv ## ruff
 	$(BIN)/ruff check .
@@ -44,4 +47,4 @@ schemas: venv ## JSON Schemas of the files under params/, for editors
 ui: init ## MLflow and Prefect pages on 127.0.0.1
 	$(BIN)/stillroom ui
 
-.PHONY: help venv init demo test unit lint types contracts schemas ui
+.PHONY: help venv init demo test unit slow lint types contracts schemas ui

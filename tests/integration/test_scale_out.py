@@ -18,7 +18,7 @@ from tests.integration.conftest import Checkout, environment
 from tests.integration.fleet import Fleet
 from tests.integration.prefect_server import server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 New = Callable[[str], Checkout]
 
 

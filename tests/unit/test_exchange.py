@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flows.checkout import LOCK
 from flows.exchange import RemoteError, fetch_needs, give_all, look, opened, take
 from flows.reproduce import bring_up
 
+DVC = (sys.executable, "-m", "dvc")
 PIPELINE = """
 stages:
   first: {cmd: cp raw.txt first.txt, deps: [raw.txt], outs: [first.txt]}
@@ -24,10 +26,10 @@ def made(root: Path, remote: Path | None) -> Path:
     root.mkdir()
     (root / "dvc.yaml").write_text(PIPELINE)
     (root / "raw.txt").write_text("raw\n")
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+    for command in (["git", "init", "-q"], [*DVC, "init", "-q"]):
         subprocess.run(command, cwd=root, check=True)
     if remote:
-        subprocess.run(["dvc", "remote", "add", "-q", "-d", "shared", str(remote)], cwd=root, check=True)
+        subprocess.run([*DVC, "remote", "add", "-q", "-d", "shared", str(remote)], cwd=root, check=True)
     return root
 
 
@@ -103,7 +105,7 @@ def test_raw_data_under_data_is_what_prepare_needs_by_the_houses_own_gitignore(
     Path("data").mkdir()
     Path("data/raw.txt").write_text("raw\n")
     Path("dvc.yaml").write_text("stages: {prepare: {cmd: 'true', deps: [data], outs: [artifacts/data]}}\n")
-    subprocess.run(["dvc", "add", "-q", "data/raw.txt"], check=True)
+    subprocess.run([*DVC, "add", "-q", "data/raw.txt"], check=True)
     needs = sorted(need.addressing for need in opened().stage.collect("prepare", with_deps=True))
     assert needs == ["data/raw.txt.dvc", "prepare"]
     shown = subprocess.run(

@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=keeper.run, daemon=True, name="keeper").start()
     tokens = Tokens.read()
     shown = (*routes(store, package.rollout.stages, keeper.findings), *face.routes(judge.exposition))
-    app = Admin(store, tokens, (Wake(Audit(store), tokens).route, *shown)).app
+    app = Admin(store, tokens, (Wake(Audit(store), tokens).route, *shown), judge.decisions).app
     uvicorn.run(
         app,
         host=asked.host,

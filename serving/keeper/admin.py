@@ -23,6 +23,7 @@ from serving.control.store import Store, StoreError
 from serving.keeper import changes
 from serving.keeper.audit import Audit
 from serving.keeper.changes import Change, Offer, Share, Unfit
+from serving.keeper.decisions import Decisions
 from serving.keeper.moves import Moves
 from serving.keeper.token import Tokens
 from serving.refusal import Refused, as_json, wrong_method
@@ -34,11 +35,13 @@ Move = Callable[[str, bytes], State]
 
 
 class Admin:
-    """The endpoints over one store; `more` are routes of others on the same port."""
+    """The endpoints over one store; `more` are routes of others on the same port. Changes count among `decisions`."""
 
-    def __init__(self, store: Store, tokens: Tokens, more: tuple[BaseRoute, ...] = ()) -> None:
+    def __init__(
+        self, store: Store, tokens: Tokens, more: tuple[BaseRoute, ...] = (), decisions: Decisions | None = None
+    ) -> None:
         self._store, self._tokens, self._audit = store, tokens, Audit(store)
-        self._moves = Moves(store, self._audit)
+        self._moves = Moves(store, self._audit, decisions or Decisions())
         moves: dict[str, Move] = {
             "/share": self._move(Share, "share", changes.shared),
             "/rollback": self._move(Change, "rollback", changes.rolled_back),

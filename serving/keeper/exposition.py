@@ -32,7 +32,7 @@ class Snapshot:
     waits: tuple[str, ...] = ()
     distances: Mapping[str, Distance] = field(default_factory=dict)
     workers: Mapping[str, int] = field(default_factory=dict)
-    decisions: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notices: Mapping[tuple[str, str], int] = field(default_factory=dict)
     judged_s: float = 0.0
 
@@ -70,7 +70,10 @@ class Exposition(Collector):
         workers = {(state,): float(n) for state, n in now.workers.items()}
         yield _gauges("workers", "Seen lately; of them behind the row; of them with an error.", ("state",), workers)
         yield _counter(
-            "decisions", "Changes and alarms by the judge.", ("kind",), {(k,): n for k, n in now.decisions.items()}
+            "decisions",
+            "Changes of the row, and alarms; by the judge or by a token's holder.",
+            ("kind", "by"),
+            now.decisions,
         )
         yield _counter(
             "notices", "Letters, by where they went and what became of them.", ("to", "outcome"), now.notices

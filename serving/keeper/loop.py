@@ -7,7 +7,6 @@ has all of the evidence but the later starts of each e-process (watch.py), and n
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping
 
 from serving.control.state import State
@@ -15,6 +14,7 @@ from serving.control.store import Store, StoreError
 from serving.keeper import changes
 from serving.keeper.audit import Audit
 from serving.keeper.changes import Advance, Change, Unfit
+from serving.keeper.decisions import Decisions
 from serving.keeper.exposition import Exposition, Snapshot, counted
 from serving.keeper.judge.drift import Distance
 from serving.keeper.judge.finding import Finding
@@ -31,7 +31,10 @@ SEEN_S = 10.0  # a worker reports twice a second
 
 
 class Judge:
-    """Judges one store's rollout. `findings` is what it found last; `exposition` what Prometheus reads."""
+    """Judges one store's rollout. `findings` is what it found last; `exposition` what Prometheus reads.
+
+    `decisions` are counted, those that others make beside it, too.
+    """
 
     def __init__(self, store: Store, package: Package, notifier: Notifier | None = None) -> None:
         """`package` is the one that the keeper was started with; another one is read when the row is about it."""
@@ -39,10 +42,10 @@ class Judge:
         self.exposition = Exposition()
         self.notifier = notifier or Notifier()
         self._store, self._audit = store, Audit(store)
-        self._moves, self._packages = Moves(store, self._audit), Packages(package)
+        self.decisions = Decisions()
+        self._moves, self._packages = Moves(store, self._audit, self.decisions), Packages(package)
         self._verdict: Verdict | None = None
         self._told: set[str] = set()  # alarms that are not over yet
-        self._decisions: Counter[str] = Counter(advance=0, rollback=0, alarm=0)
 
     def tick(self) -> None:
         """Judge once; StoreError when the store is away: then nothing is decided, and all is known again later."""
@@ -99,7 +102,6 @@ class Judge:
                 self._alarm("stillroom.alarm", row, now_s, Finding(rule="row", outcome="harm", sentence=said))
             raise
         log.info("judge: generation %d: %s, share %g: %s", new.generation, decision.kind, new.share, decision.reason)
-        self._decisions[decision.kind] += 1
         self._told.discard("row")
         event: Event = "stillroom.rollback" if decision.kind == "rollback" else "stillroom.advance"
         self._tell(Notice(event=event, text=decision.reason, at_s=now_s, row=new, numbers=numbers))
@@ -109,7 +111,7 @@ class Judge:
         if found.rule in self._told:
             return
         self._told.add(found.rule)
-        self._decisions["alarm"] += 1
+        self.decisions.count("alarm", BY)
         numbers: dict[str, float | str] = {"version": row.version, **found.numbers}
         self._audit.write("alarm", BY, row.generation, f"{found.rule}: {found.sentence}", **numbers)
         log.warning("judge: generation %d: %s: %s", row.generation, found.rule, found.sentence)
@@ -132,7 +134,7 @@ class Judge:
             waits=waiting,
             distances=distances,
             workers=workers,
-            decisions=dict(self._decisions),
+            decisions=self.decisions.so_far(),
             notices=counted({name: post.counts for name, post in self.notifier.posts.items()}),
             judged_s=now_s,
         )

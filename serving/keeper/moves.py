@@ -13,6 +13,7 @@ from serving.control.store import Store
 from serving.keeper import changes
 from serving.keeper.audit import Audit
 from serving.keeper.changes import Change, Offer, Unfit
+from serving.keeper.decisions import Decisions
 from serving.package import PackageError
 from serving.refusal import Refused
 
@@ -21,10 +22,10 @@ NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 class Moves:
-    """Every change goes through here, so every one is in the audit log."""
+    """Every change goes through here, so every one is in the audit log, and counted among `decisions`."""
 
-    def __init__(self, store: Store, audit: Audit) -> None:
-        self._store, self._audit = store, audit
+    def __init__(self, store: Store, audit: Audit, decisions: Decisions) -> None:
+        self._store, self._audit, self._decisions = store, audit, decisions
 
     def change(
         self,
@@ -64,6 +65,7 @@ class Moves:
     def _swap(self, kind: Kind, actor: str, asked: Change, new: State, because: Mapping[str, float] = NOTHING) -> State:
         if not self._store.swap(new, asked.expected):
             raise self._late(asked, self._store.read())
+        self._decisions.count(kind, actor)
         numbers: dict[str, float | str] = {
             "share": new.share,
             "stage": float(new.stage),

@@ -102,7 +102,8 @@ def _rules(limits: Limits) -> list[Rule]:
         ),
         _rule(
             "RolledBack", f"{queries.ROLLED_BACK} > 0", "1s", "page",
-            "The treatment was taken back.", "`stillroom status` says why; the control answers everybody.",
+            "The treatment was taken back by {{ $labels.by }}.",
+            "`stillroom status` says why; the control answers everybody.",
         ),
         _rule(
             "Unjudged", f"{queries.UNJUDGED_S} > 60 or {queries.NO_KEEPER}", "2m", "page",

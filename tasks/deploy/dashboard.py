@@ -55,7 +55,7 @@ _OTHERS = (
 _FAULTS = ((queries.ERRORS, "5xx"), (queries.REFUSALS, "4xx"))
 _ROWS = ((queries.OUTCOMES, "{{outcome}}"), (queries.WAITING, "waiting"))
 _HITS = ((queries.HITS, "hits"),)
-_DECIDED = ((queries.DECISIONS, "{{kind}}"), (queries.STAGE, "stage"))
+_DECIDED = ((queries.DECISIONS, "{{kind}} by {{by}}"), (queries.STAGE, "stage"))
 _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Requests", "Answers a second.", "reqps", "timeseries", ((queries.REQUESTS, _BY),)),
     ("p95", "95 % of the answers take at most this long.", "s", "timeseries", _P95),
@@ -74,7 +74,7 @@ _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Right", "Of answers whose label came back.", "percentunit", "timeseries", ((queries.RIGHT, _BY),)),
     ("Drift", "PSI of each feature from val.", "none", "timeseries", ((queries.PSI, "{{feature}}"),)),
     ("Harm", "Rules of the judge that found harm: 1.", "none", "timeseries", ((queries.FOUND_HARM, "{{rule}}"),)),
-    ("Decisions", "Of the judge, in an hour, and the stage.", "short", "timeseries", _DECIDED),
+    ("Decisions", "In an hour, by the judge and by hand, and the stage.", "short", "timeseries", _DECIDED),
     ("Comparisons", "Rows a second, and rows that wait.", "short", "timeseries", _ROWS),
     ("Cache", "Of looked-up requests: those whose answer was kept.", "percentunit", "timeseries", _HITS),
     ("Processors", "Busy ones, all workers.", "short", "timeseries", ((queries.BUSY, "busy"),)),

@@ -51,8 +51,8 @@ RIGHT = (
 PSI = "max by (feature) (stillroom_keeper_drift_psi)"
 STAGE = "max(stillroom_keeper_stage)"
 FOUND_HARM = 'max by (rule) (stillroom_keeper_finding{outcome="harm"})'
-DECISIONS = "sum by (kind) (increase(stillroom_keeper_decisions_total[1h]))"
-ROLLED_BACK = 'sum(increase(stillroom_keeper_decisions_total{kind="rollback"}[15m]))'
+DECISIONS = "sum by (kind, by) (increase(stillroom_keeper_decisions_total[1h]))"
+ROLLED_BACK = 'sum by (by) (increase(stillroom_keeper_decisions_total{kind="rollback"}[15m]))'
 UNJUDGED_S = "time() - max(stillroom_keeper_judged_timestamp_seconds)"
 NO_KEEPER = "absent(stillroom_keeper_judged_timestamp_seconds)"
 LOOKUPS = rate("stillroom_cache_lookups_total")

@@ -138,7 +138,15 @@ CASES: dict[str, tuple[list[dict[str, str]], list[str]]] = {
         ["StillroomDrift"],
     ),
     "rolled back": (
-        [*UP, {"series": 'stillroom_keeper_decisions_total{kind="rollback"}', "values": "0x14 1x15"}],
+        [*UP, {"series": 'stillroom_keeper_decisions_total{kind="rollback",by="judge"}', "values": "0x14 1x15"}],
+        ["StillroomRolledBack"],
+    ),
+    "rolled back by hand": (
+        [
+            *UP,
+            {"series": 'stillroom_keeper_decisions_total{kind="rollback",by="judge"}', "values": "0x29"},
+            {"series": 'stillroom_keeper_decisions_total{kind="rollback",by="admin"}', "values": "0x14 1x15"},
+        ],
         ["StillroomRolledBack"],
     ),
     "unjudged": ([SERVED, {**JUDGED, "values": "0x30"}], ["StillroomUnjudged"]),

@@ -64,6 +64,9 @@ class Case:
     body: bytes
     forced: Role | None
     start: float  # of `time.perf_counter`, when the whole body was there
+    wait_s: float = 0  # when nobody worked on it
+    decode_s: float = 0
+    decoded: float = 0  # of `time.perf_counter`
     role: Role | None = None
     asked: Asked | None = None
     classes: tuple[int, ...] = ()  # of the answer, a row
@@ -74,12 +77,15 @@ class Case:
 
 def prepare(case: Case) -> tuple[Role, Asked]:
     """Who answers, and the decoded body; Refused when the request is at fault. Looks among the kept answers."""
+    begin = time.perf_counter()
     case.asked = case.form.read(case.live, case.headers, case.body)
     case.role = case.forced or case.live.role(case.asked.user_id)
     cache = case.live.engine.cache
     if cache.on:
         case.key = key_of(case.role, case.asked.inputs)
         case.kept = cache.get(case.key)
+    case.decoded = time.perf_counter()
+    case.wait_s, case.decode_s = begin - case.start, case.decoded - begin
     return case.role, case.asked
 
 
@@ -87,16 +93,23 @@ def finish(case: Case, shadow: Shadow) -> Reply:
     """Infer, count, and write the answer. One that comes too late for its client has been counted as an error."""
     asked, role, live = case.asked, case.role, case.live
     assert asked is not None and role is not None, "prepare comes first"
+    case.wait_s += time.perf_counter() - case.decoded
     shares = _shares(case, role, asked)
     classes: list[int] = shares.argmax(axis=-1).tolist()
     case.classes = tuple(classes)
+    inferred = time.perf_counter()
     reply = case.form.write(asked, Answered(live, role, shares, classes))
     if not case.late:
-        seconds = time.perf_counter() - case.start
+        end = time.perf_counter()
+        seconds = end - case.start
         live.counts.answered(role, seconds, shares, classes)
         live.seen.add(asked.inputs)
         of = metrics.of(role)
         of.duration.observe(seconds)
+        if metrics.tells_parts():
+            of.wait.observe(case.wait_s)
+            of.decode.observe(case.decode_s)
+            of.encode.observe(end - inferred)
         of.ok.inc()
         if role == "treatment":
             shadow.offer(live, asked.inputs, shares)

@@ -61,7 +61,7 @@ class Engine:
         seconds = time.perf_counter() - start
         self.pace.measured(role, len(logits), seconds)
         of = metrics.of(role)
-        of.inference.observe(seconds)
+        of.network.observe(seconds)
         of.rows.inc(len(logits))
         return probabilities(logits)
 

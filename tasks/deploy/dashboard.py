@@ -52,6 +52,7 @@ _OTHERS = (
     (queries.quantile_s(0.5, by="variant"), f"p50 {_BY}"),
     (queries.quantile_s(0.99, by="variant"), f"p99 {_BY}"),
 )
+_PARTS = ((queries.STAGES_P95_S, f"{{{{stage}}}}, {_BY}"),)
 _FAULTS = ((queries.ERRORS, "5xx"), (queries.REFUSALS, "4xx"))
 _ROWS = ((queries.OUTCOMES, "{{outcome}}"), (queries.WAITING, "waiting"))
 _HITS = ((queries.HITS, "hits"),)
@@ -79,5 +80,16 @@ _CHARTS: tuple[tuple[str, str, Unit, Kind, Lines], ...] = (
     ("Cache", "Of looked-up requests: those whose answer was kept.", "percentunit", "timeseries", _HITS),
     ("Processors", "Busy ones, all workers.", "short", "timeseries", ((queries.BUSY, "busy"),)),
     ("Memory", "Resident, all workers.", "bytes", "timeseries", ((queries.RESIDENT, "resident"),)),
-    ("Network", "The network alone, p95 of a call.", "s", "timeseries", ((queries.NETWORK_P95_S, _BY),)),
+    ("Stages", "Where an answer's time goes: p95 of each part.", "s", "timeseries", _PARTS),
+    ("In flight", "Requests that wait for their answer.", "short", "timeseries", ((queries.IN_FLIGHT, "requests"),)),
+    ("Distance", "Kolmogorov-Smirnov, each feature from val.", "none", "timeseries", ((queries.KS, "{{feature}}"),)),
+    (
+        "Workers",
+        "Seen lately; behind the row; with an error.",
+        "short",
+        "timeseries",
+        ((queries.WORKERS, "{{state}}"),),
+    ),
+    ("Keeper", "Since it judged last.", "s", "timeseries", ((queries.UNJUDGED_S, "since"),)),
+    ("Letters", "Of the keeper, in an hour.", "short", "timeseries", ((queries.LETTERS, "{{to}} {{outcome}}"),)),
 )

@@ -86,6 +86,7 @@ def test_a_server_answers_routes_and_counts(tmp_path: Path) -> None:
         for role, n in asked.items():
             assert n and f'stillroom_requests_total{{status="200",variant="{role}"}} {n}.0' in metrics
             assert f'stillroom_request_duration_seconds_count{{variant="{role}"}} {n}.0' in metrics
+            assert f'stillroom_stage_duration_seconds_count{{stage="network",variant="{role}"}} {n}.0' in metrics
         assert 'stillroom_requests_total{status="422",variant="none"} 1.0' in metrics
         assert 'model="student_int8"' in metrics
         assert "<title>Stillroom</title>" in client.get("/").text

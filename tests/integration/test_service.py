@@ -130,7 +130,7 @@ def test_what_comes_again_is_answered_from_what_was_kept_and_counts_all_the_same
     def now() -> tuple[float, ...]:
         tally = service.WEB.live.counts.tally()
         seen = (count("stillroom_cache_lookups_total", outcome=outcome) for outcome in ("hit", "miss"))
-        network = count("stillroom_inference_duration_seconds_count", variant="treatment")
+        network = count("stillroom_stage_duration_seconds_count", variant="treatment", stage="network")
         return (tally.cache_hits, tally.cache_misses, *seen, network, tally.treatment.requests, tally.treatment.rows)
 
     headers = {"X-Stillroom-Variant": "treatment"}
@@ -158,20 +158,25 @@ def test_no_user_is_the_control(client: TestClient) -> None:
     assert {ask(client).json()["variant"] for _ in range(5)} == {"control"}
 
 
-def test_answers_and_refusals_are_counted(client: TestClient) -> None:
+def test_answers_and_refusals_are_counted(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.metrics.ONE_IN", 1)
+
     def now() -> tuple[float, ...]:
         return (
             count("stillroom_requests_total", variant="treatment", status="200"),
             count("stillroom_rows_total", variant="treatment"),
             count("stillroom_request_duration_seconds_count", variant="treatment"),
-            count("stillroom_inference_duration_seconds_count", variant="treatment"),
+            *(
+                count("stillroom_stage_duration_seconds_count", variant="treatment", stage=stage)
+                for stage in ("wait", "decode", "network", "encode")
+            ),
             count("stillroom_requests_total", variant="none", status="422"),
         )
 
     before = now()
     ask(client, **{"X-Stillroom-Variant": "treatment"})
     client.post("/predict", json={"inputs": []})
-    assert [b - a for a, b in zip(before, now(), strict=True)] == [1, 3, 1, 1, 1]
+    assert [b - a for a, b in zip(before, now(), strict=True)] == [1, 3, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_share_of_the_treatments_answers_is_compared_and_a_fault_there_reaches_nobody(

@@ -11,10 +11,12 @@ import argparse
 
 import numpy as np
 
+from benchmarks import simulated_drift as drift
 from benchmarks import simulated_rules as one
 from benchmarks.simulated_rollout import GOOD, Ended, Traffic, package, rollout
 from benchmarks.simulated_rules import AT_THE_LIMIT, HARMFUL, Case, looks_to_harm, looks_to_within, of
 from benchmarks.simulated_rules import GOOD as WELL
+from serving.shapes import DriftLimits
 
 EACH = one.LIMITS.alpha / len(one.RULES)
 PER_S, LOOK_S = 1000, 10
@@ -64,6 +66,31 @@ def proofs(runs: int) -> None:
         print(one.row(case.rule, case.what, found, 1000, 20), flush=True)
 
 
+def alarms(runs: int) -> None:
+    """PSI and KS for eight hours, a window a minute, and ADWIN for 50,000 rows: nothing has moved."""
+    print(f"\n| alarm | truth | of {runs} runs | at most |\n| --- | --- | --- | --- |")
+    for rule, moved in (("psi", drift.SAME), ("psi", drift.SAME_LABELS), ("ks", drift.SAME)):
+        for what, limits in (("chance alone", DriftLimits(psi=1e-9, ks=1e-9)), ("and the limit", drift.LIMITS)):
+            found = drift.windows_to_drift(rule, moved, 0.05, runs=runs, windows=480, seed=5, limits=limits)
+            print(f"| {rule}, {what} | {moved.what} | {(found <= 480).sum()} | {round(0.05 * runs)} |", flush=True)
+    for mean in drift.STEADY:
+        found = drift.rows_to_change(mean, 0.05, runs=runs, before=0, rows=50_000, seed=6)
+        print(f"| adwin | {mean.what} | {(found <= 50_000).sum()} | {round(0.05 * runs)} |", flush=True)
+
+
+def drift_delays(runs: int) -> None:
+    """Rows until drift is told, at the alarm's own part of alpha and the default limits."""
+    print("\n| alarm | truth | found | rows, median | 5 to 95 % |\n| --- | --- | --- | --- | --- |")
+    for rule in ("psi", "ks"):
+        for moved in drift.MOVED:
+            if rule == "psi" or moved.label is None:
+                found = drift.windows_to_drift(rule, moved, drift.EACH, runs=runs // 4, windows=60, seed=7)
+                print(one.row(rule, moved.what, found, 60, drift.LIMITS.min_rows), flush=True)
+    for mean in drift.CHANGED:
+        found = drift.rows_to_change(mean, drift.OF_MEANS, runs=runs // 4, before=10_000, rows=50_000, seed=8)
+        print(one.row("adwin", mean.what, found, 50_000, 1), flush=True)
+
+
 def rollouts(runs: int) -> None:
     """Whole rollouts from 1 %, so many of each kind."""
     print("\n| treatment | taken back | arrived | drift or change told | seconds, median (5 to 95 %) | its answers |")
@@ -94,4 +121,6 @@ if __name__ == "__main__":
     false_alarms(asked.runs)
     delays(asked.runs)
     proofs(asked.runs)
+    alarms(asked.runs)
+    drift_delays(asked.runs)
     rollouts(asked.rollouts)

@@ -1,9 +1,10 @@
 """Measures how fast every variant answers and writes the certificate: all in one process, round after round.
 
 In a round every variant is opened anew and called for `round_ms` at every batch size, in shuffled order; a round gives
-one ratio to the reference, and the median over rounds with its distribution-free interval is what is reported. All
-intervals of the certificate hold together with 95 % (Bonferroni). Rounds are added until each is as narrow as
-`precision` asks or `budget_s` is over, which is said. Run it last and alone; a machine that was not quiet is named.
+one ratio to the reference, and the median over rounds with its distribution-free interval is what is reported; of p95
+and p99 likewise, over as many rounds as hold enough calls (tasks/core/tails.py). All intervals of the certificate hold
+together with 95 % (Bonferroni). Rounds are added until those of the typical call are as narrow as `precision` asks or
+`budget_s` is over, which is said. Run it last and alone; a machine that was not quiet is named.
 
 Every variant meets the same real rows of `val`, at least 256 of them, for the work of some depends on the row. A
 round is summed up by the median of its calls; by their mean, for it and the reference, where the graph has an `If`.
@@ -22,7 +23,7 @@ import numpy as np
 
 from tasks.core import artifact
 from tasks.core.dataset import read_data
-from tasks.core.findings import Footprint, Limit
+from tasks.core.findings import Footprint, Interval, Limit
 from tasks.core.graph import has_branches
 from tasks.core.median import fewest, median_interval
 from tasks.core.points import EngineName, Point
@@ -35,7 +36,7 @@ from tasks.evidence.engines import Model, caller, open_model
 from tasks.evidence.machine import machine, usable_cores
 from tasks.evidence.noise import Watch
 from tasks.evidence.session import Feeds, feeds_of
-from tasks.evidence.standing import Standing, confidence_for
+from tasks.evidence.standing import RATIOS, Standing, confidence_for
 from tasks.plan.schema import Plan, Settings
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +93,8 @@ class Sweep:
         self.feeds = {batch: feeds_of(val, batch) for batch in self.plan.bench.batch}
         self.macs = {name: macs_by_arithmetic(g, shapes) for name, g in graphs.items() if name not in branching}
         block = self.plan.bench
-        self.comparisons = (len(graphs) - 1) * len(block.engines) * len(block.threads) * len(block.batch)
+        points = len(block.engines) * len(block.threads) * len(block.batch)
+        self.comparisons = RATIOS * (len(graphs) - 1) * points
         confidence = confidence_for(self.comparisons)
         self.standing = Standing(self.plan.choose.reference, branching, confidence, block.precision)
 
@@ -190,6 +192,10 @@ def told(timing: Timing) -> str:
     if timing.verdict == "reference":
         return f"{timing.p50_ms:.3f} ms"
     wide = "" if timing.precise else ", interval wider than asked for"
-    return (
-        f"{timing.p50_ms:.3f} ms, ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]: {timing.verdict}{wide}"
-    )
+    tail = f"; p95 {timing.p95_ms:.3f} ms, {bracketed(timing.p95_ratio)}"
+    return f"{timing.p50_ms:.3f} ms, ratio {bracketed(ratio)}: {timing.verdict}{wide}{tail}"
+
+
+def bracketed(ratio: Interval) -> str:
+    """A ratio with its interval."""
+    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"

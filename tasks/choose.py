@@ -1,7 +1,8 @@
 """Chooses the variant to ship: the best by `prefer` among those that keep the budget, judged on `val` alone.
 
 A bound holds for the upper end of a figure's interval (tasks/evidence/bounds.py), and a variant that collapses is
-barred. `test` is never looked at: a number that has helped to choose is no longer an honest one to report.
+barred. Latencies that their intervals do not tell apart are named. `test` is never looked at: a number that has helped
+to choose is no longer an honest one to report.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tasks.core.errors import ArtifactError, NothingFitsError
 from tasks.core.findings import Footprint, Worth
 from tasks.core.metrics import HIGHER, cost
 from tasks.core.results import Bench, Candidate, Chosen, Evaluation, Timing
-from tasks.evidence import harm
+from tasks.evidence import harm, ties
 from tasks.evidence.bounds import ESTIMATE, bounded, uncertain
 from tasks.evidence.portability import disagreement
 from tasks.evidence.shortfall import explain, gaps
@@ -21,6 +22,8 @@ from tasks.evidence.stats import pareto_front
 from tasks.evidence.worth import MILLION, request
 from tasks.plan.schema import ChooseBlock, Settings
 from tasks.plan.worth import WorthBlock
+
+RATIOS = ("latency_ratio", "latency_p95_ratio", "latency_p99_ratio")
 
 
 def run(settings: Settings) -> None:
@@ -44,6 +47,8 @@ def run(settings: Settings) -> None:
         fitting,
         key=lambda name: (cost(choose.prefer, candidates[name].values[choose.prefer]), seen[name].size_bytes, name),
     )
+    rivals = {name: timed[name] for name in fitting if name != best}
+    tied = ties.tied(choose.prefer, timed[best], rivals)
     points = {name: tuple(candidates[name].values[axis] for axis in choose.axes) for name in names}
     found = Chosen(
         variant=best,
@@ -52,15 +57,24 @@ def run(settings: Settings) -> None:
         axes=choose.axes,
         front=pareto_front(points, maximise=[axis in HIGHER for axis in choose.axes]),
         candidates=candidates,
+        tied=tuple(tied),
         worth=worth,
     )
     artifact.write_json(artifact.CHOSEN, found)
-    for name in names:
-        if candidates[name].barred:
-            print(f"barred: {name}: on val it {candidates[name].barred}")
-    wanted = "greatest" if choose.prefer in HIGHER else "smallest"
-    print(f"chosen: {best}, the {wanted} {choose.prefer} of the {len(fitting)} of {len(names)} that keep the budget")
-    if best == choose.reference:
+    tell(found, len(fitting))
+    if tied:
+        print(ties.sentence(choose.prefer, best, tied))
+
+
+def tell(found: Chosen, fitting: int) -> None:
+    """Print the choice, and what was barred."""
+    best, candidates = found.variant, found.candidates
+    for name, one in candidates.items():
+        if one.barred:
+            print(f"barred: {name}: on val it {one.barred}")
+    wanted = "greatest" if found.prefer in HIGHER else "smallest"
+    print(f"chosen: {best}, the {wanted} {found.prefer} of the {fitting} of {len(candidates)} that keep the budget")
+    if best == found.reference:
         print(f"{best} is the reference itself: no compressed variant within the budget is better")
 
 
@@ -79,7 +93,7 @@ def worth_of(timing: Timing, joules: float | None, block: WorthBlock) -> Worth:
 
 def candidate(seen: Evaluation, timing: Timing, worth: Worth, foot: Footprint, choose: ChooseBlock) -> Candidate:
     """A variant with its values, the gaps to the bounds, and why it is barred."""
-    figures = bounded(uncertain(seen.val_harm, timing.ratio))
+    figures = bounded(uncertain(seen.val_harm, timing))
     values = values_of(seen, timing, worth, foot, figures)
     collapsed = None if choose.allow_collapse or seen.variant == choose.reference else harm.collapse(seen.val_harm)
     upper = {name: figures[name] for name in values if name in figures}
@@ -108,7 +122,7 @@ def values_of(
         "latency_p50_ms": timing.p50_ms,
         "latency_p95_ms": timing.p95_ms,
         "latency_p99_ms": timing.p99_ms,
-        "latency_ratio": figures["latency_ratio" + ESTIMATE],
+        **{ratio: figures[ratio + ESTIMATE] for ratio in RATIOS},
         "rows_per_s": timing.rows_per_s,
         "cold_start_ms": foot.cold_start_ms.value,
         "peak_memory_mb": foot.peak_memory_mb,

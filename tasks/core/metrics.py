@@ -1,10 +1,10 @@
 """Every figure by which variants may be bounded, preferred and compared: its name, and which way is better.
 
-Quality is that on `val`. A bound on `accuracy_drop`, `worst_class_drop` or `latency_ratio` holds for the upper end of
-its 95 % interval; one on the same name with `_estimate` for what was measured. Latencies, throughput and what follows
-from them are those at the first of bench.threads and of bench.batch. `flips` is the share of rows that went from right
-to wrong. `portability_disagreement` counts a file that
-could not be judged as 1: nothing is known of it.
+Quality is that on `val`. A bound on `accuracy_drop`, `worst_class_drop` or a latency's ratio to the reference's holds
+for the upper end of its 95 % interval; one on the same name with `_estimate` for what was measured. A bound in ms holds
+for what was measured: how fast this machine was in that hour no interval over its rounds tells. Latencies, throughput
+and what follows from them are those at the first of bench.threads and of bench.batch. `flips` is the share of rows that
+went from right to wrong. `portability_disagreement` counts a file that could not be judged as 1: nothing is known.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Lower = Literal[
     "latency_p95_ms",
     "latency_p99_ms",
     "latency_ratio",
+    "latency_p95_ratio",
+    "latency_p99_ratio",
     "cold_start_ms",
     "peak_memory_mb",
     "flips",
@@ -32,7 +34,13 @@ Lower = Literal[
 ]
 """The less the better."""
 
-Estimate = Literal["accuracy_drop_estimate", "worst_class_drop_estimate", "latency_ratio_estimate"]
+Estimate = Literal[
+    "accuracy_drop_estimate",
+    "worst_class_drop_estimate",
+    "latency_ratio_estimate",
+    "latency_p95_ratio_estimate",
+    "latency_p99_ratio_estimate",
+]
 """What was measured, without its interval: for bounds alone."""
 
 Higher = Literal["accuracy", "macro_f1", "agreement", "rows_per_s"]

@@ -57,7 +57,8 @@ class Timing(Frozen):
     `ratio` is its latency over the reference's, under 1 is faster; `verdict` says no more than that interval supports,
     and `precise` whether it is as narrow as the plan asks. `limit_share` is the time that the multiplications would
     take at the machine's best rate over `p50_ms`; null where the work depends on the row. `agreement` is the share of
-    rows that get the top class that ONNX Runtime gives them. `round_ms` is the median call of each round, or the mean
+    rows that get the top class that ONNX Runtime gives them. `p95_ratio` and `p99_ratio` are those of the slow calls
+    over the reference's (tasks/core/tails.py). `round_ms` is the median call of each round, or the mean
     (`by_mean`) where the work depends on the row: two variants of one benchmark can be compared round by round.
     """
 
@@ -74,6 +75,8 @@ class Timing(Frozen):
     calls: int
     rounds: int
     ratio: Interval
+    p95_ratio: Interval
+    p99_ratio: Interval
     verdict: Literal["reference", "faster", "slower", "no significant change"]
     precise: bool
     limit_share: float | None = None
@@ -101,7 +104,8 @@ class Machine(Frozen):
 class Bench(Frozen):
     """results/bench.json, the speed-up certificate.
 
-    All `comparisons` of a variant with the reference hold together with 95 %, each by itself with `confidence`.
+    All `comparisons` of a variant with the reference, three at each point (its typical call, p95, p99), hold together
+    with 95 %, each by itself with `confidence`.
     `precision` is the half width, as a share of the ratio, at which rounds were to end. `joules_per_row`: as the
     processor counts energy; empty where it cannot be asked.
     """
@@ -144,7 +148,11 @@ class Candidate(Frozen):
 
 
 class Chosen(Frozen):
-    """results/chosen.json. `front` is the Pareto front over `axes`."""
+    """results/chosen.json. `front` is the Pareto front over `axes`.
+
+    `tied` keep the budget too and are not shown to be slower in `prefer`, where that is a latency: its interval over
+    the chosen one's does not lie above 1.
+    """
 
     variant: str
     reference: str
@@ -152,6 +160,7 @@ class Chosen(Frozen):
     front: tuple[str, ...]
     candidates: dict[str, Candidate]
     axes: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
     worth: dict[str, Worth] = Field(default_factory=dict)
 
 

@@ -52,7 +52,7 @@ def figures(variant: Evaluation, reference: Evaluation, timing: Timing, worth: W
         )
     harm, money = variant.harm, worth.model_dump(include=set(WORTH)) if worth else {}
     return {
-        **bounded(uncertain(harm, timing.ratio)),
+        **bounded(uncertain(harm, timing)),
         "accuracy": ours.accuracy,
         "agreement": ours.agreement,
         "macro_f1": ours.macro_f1,

@@ -13,10 +13,12 @@ from tasks.core.median import median_interval
 from tasks.core.points import Point
 from tasks.core.race import Laps
 from tasks.core.results import Timing
+from tasks.core.tails import tail_ratio
 from tasks.core.timing import Center, round_ratios
 
 Array = np.ndarray[Any, Any]
 PERCENTILES = (5, 25, 50, 75, 95, 99)
+RATIOS = 3  # of a variant at a point: its typical call, p95, p99
 Verdict = Literal["reference", "faster", "slower", "no significant change"]
 
 
@@ -59,8 +61,9 @@ class Standing:
         return all(self.precise(self.ratio(laps, name, k)) for name in others for k in points)
 
     def timing(self, laps: Mapping[str, Laps], name: str, k: int, point: Point) -> Timing:
-        """Percentiles over all calls, and the ratio over rounds."""
-        all_ms, ratio = np.concatenate(laps[name].calls_ms[k]), self.ratio(laps, name, k)
+        """Percentiles over all calls, and the ratios over rounds."""
+        mine, theirs = (laps[each].calls_ms[k] for each in (name, self.reference))
+        all_ms, ratio = np.concatenate(mine), self.ratio(laps, name, k)
         percentiles = {f"p{p}_ms": float(np.percentile(all_ms, p)) for p in PERCENTILES}
         return Timing(
             engine=point.engine,
@@ -71,8 +74,10 @@ class Standing:
             calls=len(all_ms),
             rounds=laps[name].rounds,
             ratio=ratio,
+            p95_ratio=tail_ratio(mine, theirs, 95, self.confidence),
+            p99_ratio=tail_ratio(mine, theirs, 99, self.confidence),
             verdict="reference" if name == self.reference else verdict(ratio),
             precise=self.precise(ratio),
-            round_ms=tuple(float(f"{self.center(name)(calls):.5g}") for calls in laps[name].calls_ms[k]),
+            round_ms=tuple(float(f"{self.center(name)(calls):.5g}") for calls in mine),
             by_mean=name in self.branching,
         )

@@ -11,6 +11,9 @@ def cautions(evidence: Evidence) -> tuple[str, ...]:
     if name == evidence.chosen.reference:
         return ()
     report, told = evidence.reports[name], []
+    if evidence.chosen.tied:
+        others = ", ".join(evidence.chosen.tied)
+        told.append(f"A close call: {evidence.chosen.prefer} does not tell it from {others}, within the budget too.")
     drop, limit = report.harm.accuracy_drop, at_most.get("accuracy_drop")
     if limit is not None and drop.value > limit:
         told.append(

@@ -56,10 +56,15 @@ def val_harm(reference: Mapping[str, Any], row: Mapping[str, Any]) -> Harm:
     return harm({name: round(before[name] - after[name], 9) for name in before}, drop, half, **given)
 
 
-def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Timing:
-    ratio = p50_ms / reference_ms
-    same = ratio == 1.0
-    interval = Interval(value=ratio, low=ratio if same else ratio * 0.95, high=ratio if same else ratio * 1.05)
+def near(ratio: float, share: float = 0.05) -> Interval:
+    """A ratio, five per cent more or less; of the reference itself it is 1 without doubt."""
+    share *= ratio != 1.0
+    return Interval(value=ratio, low=ratio * (1 - share), high=ratio * (1 + share))
+
+
+def timing(p50_ms: float, p95_ms: float, reference: Mapping[str, float], batch: int) -> Timing:
+    interval, tail = near(p50_ms / reference["p50_ms"]), near(p95_ms / reference["p95_ms"])
+    same = interval.value == 1.0
     return Timing(
         threads=1,
         batch=batch,
@@ -73,6 +78,8 @@ def timing(p50_ms: float, p95_ms: float, reference_ms: float, batch: int) -> Tim
         calls=100,
         rounds=30,
         ratio=interval,
+        p95_ratio=tail,
+        p99_ratio=tail,
         verdict="reference" if same else verdict(interval),
         precise=same,
         limit_share=0.25,
@@ -109,7 +116,7 @@ def plant(
         )
         artifact.write_json(artifact.evaluation_file(name), report)
         if name != leave_out:
-            timings[name] = tuple(timing(row["p50_ms"], row["p95_ms"], base["p50_ms"], batch) for batch in (1, 4))
+            timings[name] = tuple(timing(row["p50_ms"], row["p95_ms"], base, batch) for batch in (1, 4))
     machine = Machine(
         cpu="Any 9000",
         flags=("avx2", "avx512_vnni"),

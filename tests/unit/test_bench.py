@@ -34,21 +34,23 @@ def test_every_variant_at_every_point(written: Bench) -> None:
         assert [t.point for t in timings] == [Point("onnxruntime", 1, 1), Point("onnxruntime", 1, 4)]
         for t in timings:
             assert 0 < t.p50_ms <= t.p95_ms <= t.p99_ms
-            assert t.rounds >= 8 and t.calls >= t.rounds * timing.CALLS_MIN
+            assert t.rounds >= 9 and t.calls >= t.rounds * timing.CALLS_MIN
             assert t.rows_per_s > 0 and t.agreement == 1.0
-            assert t.ratio.low <= t.ratio.value <= t.ratio.high
+            for ratio in (t.ratio, t.p95_ratio, t.p99_ratio):
+                assert 0 < ratio.low <= ratio.value <= ratio.high
             assert len(t.round_ms) == t.rounds and min(t.round_ms) > 0
 
 
 def test_reference_against_itself_is_exactly_one(written: Bench) -> None:
     assert written.reference == "baseline"
-    assert {(t.ratio.low, t.ratio.value, t.ratio.high) for t in written.timings["baseline"]} == {(1.0, 1.0, 1.0)}
+    ratios = [each for t in written.timings["baseline"] for each in (t.ratio, t.p95_ratio, t.p99_ratio)]
+    assert {(each.low, each.value, each.high) for each in ratios} == {(1.0, 1.0, 1.0)}
     assert {t.verdict for t in written.timings["baseline"]} == {"reference"}
 
 
 def test_confidence_holds_for_all_comparisons_together(written: Bench) -> None:
-    assert written.comparisons == 4  # two variants beside the reference, two batch sizes
-    assert written.confidence == pytest.approx(1 - 0.05 / 4)
+    assert written.comparisons == 12  # two variants beside the reference, two batch sizes; median, p95 and p99
+    assert written.confidence == pytest.approx(1 - 0.05 / 12)
     assert confidence_for(0) == 0.95
 
 
@@ -163,7 +165,7 @@ def test_rounds_go_on_until_the_interval_is_narrow_or_the_time_is_over(
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     hasty = bench.Sweep(plan.model_copy(update={"bench": block.model_copy(update={"budget_s": 1e-9})}))
-    assert hasty.race("onnxruntime", 1, bench.Watch())["student"].rounds == 8  # what four comparisons need
+    assert hasty.race("onnxruntime", 1, bench.Watch())["student"].rounds == 9  # what twelve comparisons need
 
 
 def test_collector_is_off_while_timing_and_on_again_after_a_fault() -> None:

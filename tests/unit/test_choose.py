@@ -93,6 +93,30 @@ def test_ties_go_to_the_smaller_then_to_the_name() -> None:
     assert chosen().variant == "baseline"
 
 
+def test_what_the_intervals_do_not_tell_apart_is_named_and_the_choice_stays_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plant()  # p95 0.3 and 0.7 ms, each ratio known to five per cent
+    assert chosen().tied == () and "does not tell" not in capsys.readouterr().out
+    plant({"student": {"p95_ms": 0.31}})
+    found = chosen()
+    assert (found.variant, found.tied) == ("student_int8", ("student",))
+    assert "latency_p95_ms does not tell student_int8 from student (0.96 to 1.11 times)" in capsys.readouterr().out
+    assert chosen(at_most={"size_mb": 0.3}).tied == ()  # student does not fit
+    assert chosen(prefer="latency_p50_ms").tied == ()  # 0.5 and 0.2 ms
+    assert chosen(prefer="latency_p99_ms").tied == ("student",)
+    assert chosen(prefer="size_mb").tied == ()  # no latency: it has no such interval
+
+
+def test_tails_are_bounded_at_the_upper_end_of_their_ratio() -> None:
+    plant({"student_int8": {"p95_ms": 1.45}})  # 0.967 of the reference's, within five per cent
+    found = chosen(at_most={"latency_p95_ratio": 1.0, "size_mb": 0.6})
+    assert found.variant == "student"
+    assert found.candidates["student_int8"].gaps == pytest.approx({"latency_p95_ratio": 0.015})
+    assert chosen(at_most={"latency_p95_ratio_estimate": 1.0}, prefer="size_mb").variant == "student_int8"
+    assert chosen(at_most={"latency_p99_ratio": 1.1}, prefer="size_mb").variant == "student_int8"
+
+
 def test_reference_may_win_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     plant({"student": {"p95_ms": 9.0}, "student_int8": {"p95_ms": 9.0}})
     assert chosen().variant == "baseline"

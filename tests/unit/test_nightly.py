@@ -270,7 +270,7 @@ def test_the_certificate_says_what_was_measured(tmp_path: Path, monkeypatch: pyt
     name, text = certificate.certificate()
     assert name == "student"
     assert "## student against baseline" in text and "Any 9000" in text
-    assert "| onnxruntime, 1, 4 | 0.500 [0.475, 0.525] | faster | 0.70 ms |" in text
+    assert "| onnxruntime, 1, 4 | 0.500 [0.475, 0.525] | faster | 0.70 ms | 0.467 [0.443, 0.490] |" in text
 
 
 def test_a_package_of_another_variant_gets_no_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

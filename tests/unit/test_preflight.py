@@ -158,6 +158,8 @@ def a_bench(precise: float) -> Bench:
         calls=9,
         rounds=9,
         ratio=ratio,
+        p95_ratio=ratio,
+        p99_ratio=ratio,
         verdict="reference",
         precise=True,
         **percentiles,

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from tasks.page.render import FOLDER, SECTIONS
-from tests.unit.page.planted import Reader, reported
+from tests.unit.page.planted import Reader, reported, table
 
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
 
@@ -34,6 +34,15 @@ def test_plotly_is_in_the_page_as_it_was_installed_and_smaller() -> None:
     (packed,) = re.findall(r'id="plotly">([^<]*)<', html)
     assert gzip.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
     assert len(html) < 2.5e6
+
+
+def test_a_close_call_is_a_caution_and_the_tails_stand_in_the_certificate() -> None:
+    assert "A close call" not in reported()
+    html = reported({"student": {"p95_ms": 0.31}})
+    assert "A close call: latency_p95_ms does not tell it from student, within the budget too." in Reader(html).said
+    head, *rows = table(html, "certificate")
+    (row,) = [each for each in rows if each[:2] == ["student", "onnxruntime, 1 thread, batch 1"]]
+    assert row[head.index("ratio of p95")].split() == ["0.207", "(0.196–0.217)"]
 
 
 def test_every_section_is_in_the_contents_and_has_a_file() -> None:

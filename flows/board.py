@@ -18,6 +18,7 @@ class Entry:
     began: float = 0.0  # seconds since the epoch
     seconds: float = 0.0
     worker: str = ""
+    worked_s: float | None = None  # how long processors worked for it; None where it was not computed, or not counted
 
 
 class Board:
@@ -41,11 +42,11 @@ class Board:
             self._entries[name] = Entry("running", now)
         return now
 
-    def end(self, name: str, state: State, worker: str = "") -> None:
-        """Stage `name` is done; `state` says how, `worker` by whom."""
+    def end(self, name: str, state: State, worker: str = "", worked_s: float | None = None) -> None:
+        """Stage `name` is done; `state` says how, `worker` by whom, `worked_s` for how long processors worked."""
         with self._lock:
             began = self._entries.get(name, Entry()).began
-            self._entries[name] = Entry(state, began, time.time() - began if began else 0.0, worker)
+            self._entries[name] = Entry(state, began, time.time() - began if began else 0.0, worker, worked_s)
 
     def entries(self) -> dict[str, Entry]:
         """A copy of all states; a running stage's seconds count up to now."""

@@ -59,7 +59,7 @@ def reproduce(stage: str, force: bool, runner: Runner) -> Any:
         BOARD.end(stage, "failed", done.worker)
         get_run_logger().error("\n".join(tail(stage, 40)))
         raise RunFailedError(done.why)
-    BOARD.end(stage, done.how, done.worker)
+    BOARD.end(stage, done.how, done.worker, done.worked_s)
     get_run_logger().info("\n".join([" by ".join(filter(None, (done.how, done.worker))), *done.log[-40:]]))
     return Completed(name=done.how.capitalize(), data=stage)
 

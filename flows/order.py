@@ -38,11 +38,15 @@ class Order(Frozen):
 
 
 class Done(Frozen):
-    """How a stage went, by whom, its entry of dvc.lock, and the end of its log; `why` it failed, where it did."""
+    """How a stage went, by whom, its entry of dvc.lock, and the end of its log; `why` it failed, where it did.
+
+    `worked_s`: how long processors worked for it, where it was computed.
+    """
 
     stage: str
     how: How
     worker: str = ""
     why: str = ""
+    worked_s: float | None = None
     entry: dict[str, Any] = Field(default_factory=dict)
     log: tuple[str, ...] = ()

@@ -34,15 +34,16 @@ def record(energy: Energy | None = None) -> None:
 def stage_run(entry: Entry, before: StageRun | None, watts: float | None) -> StageRun:
     """How a stage went, and what it took when it was last computed, at so many `watts` while it ran."""
     seconds = round(entry.seconds, 3)
-    computed_s, computed_j = (before.computed_s, before.computed_j) if before else (0.0, None)
+    kept = (before.computed_s, before.computed_cpu_s, before.computed_j) if before else (0.0, None, None)
     if entry.state == "computed":
-        computed_s, computed_j = seconds, None if watts is None else round(seconds * watts, 3)
-    began = round(entry.began, 3)
+        kept = (seconds, entry.worked_s, None if watts is None else round(seconds * watts, 3))
+    computed_s, computed_cpu_s, computed_j = kept
     return StageRun(
         state=entry.state,
-        began=began,
+        began=round(entry.began, 3),
         seconds=seconds,
         computed_s=computed_s,
+        computed_cpu_s=computed_cpu_s,
         computed_j=computed_j,
         worker=entry.worker,
     )

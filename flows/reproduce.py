@@ -21,6 +21,7 @@ from flows.board import LOGS, ran_since, tail
 from flows.checkout import LOCK, CheckoutError, demand, here
 from flows.exchange import fetch_needs, opened
 from flows.order import Done, How, Order
+from tasks.core import worked
 
 SENT = 200  # lines of a log that travel
 
@@ -31,6 +32,11 @@ def bring_up(repo: Any, stage: str, force: bool, **how: bool) -> How:
     if not repo.reproduce([stage], single_item=True, force=force, **how):
         return "reused"
     return "computed" if ran_since(stage, began) else "restored"
+
+
+def worked_s(stage: str, how: How) -> float | None:
+    """How long processors worked for a stage that was computed just now; None where nobody counted."""
+    return worked.read(worked.file_of(LOGS / f"{stage}.log")) if how == "computed" else None
 
 
 def said(error: Exception) -> str:
@@ -62,7 +68,8 @@ def fill(order: Order) -> Done:
             return Done(stage=order.stage, how="failed", worker=here(), why=said(e), log=tuple(log))
         entry = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"][order.stage]
     log = tail(order.stage, SENT) if how == "computed" else []
-    return Done(stage=order.stage, how=how, worker=here(), entry=entry, log=tuple(log))
+    spent = worked_s(order.stage, how)
+    return Done(stage=order.stage, how=how, worker=here(), worked_s=spent, entry=entry, log=tuple(log))
 
 
 @contextmanager

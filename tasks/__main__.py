@@ -10,6 +10,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from tasks.core import worked
 from tasks.core.errors import StillroomError, nearest
 
 PER_VARIANT = ("build", "evaluate")
@@ -73,12 +74,19 @@ def run(step: str, *variant: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step and return its exit status: 0, or a StillroomError's own after printing its message."""
+    """Run one step and return its exit status: 0, or a StillroomError's own after printing its message.
+
+    Where its log is asked for, what it worked is noted beside that.
+    """
+    noted: Path | None = None
     if os.environ.get("STILLROOM_DRIVER"):
         end_with(int(os.environ["STILLROOM_DRIVER"]))
     if os.environ.get("STILLROOM_LOGS") and os.environ.get("RANK", "0") == "0":
         stage = os.environ.get("DVC_STAGE") or "@".join(arguments)
-        write_to(Path(os.environ["STILLROOM_LOGS"]) / f"{stage}.log")
+        log = Path(os.environ["STILLROOM_LOGS"]) / f"{stage}.log"
+        write_to(log)
+        noted = worked.file_of(log)
+        noted.unlink(missing_ok=True)
     if not arguments:
         print(USAGE, file=sys.stderr)
         return 2
@@ -87,6 +95,8 @@ def main(arguments: list[str]) -> int:
     except StillroomError as e:
         print(e, file=sys.stderr)
         return e.exit_status
+    if noted:
+        worked.note(noted)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.board import tail
 from flows.order import Done
-from flows.reproduce import bring_up, said
+from flows.reproduce import bring_up, said, worked_s
 
 LINES = 40
 
@@ -24,7 +24,8 @@ class Local:
             how = bring_up(Repo(_wait_for_lock=True), stage, force)
         except DvcException as e:
             return Done(stage=stage, how="failed", why=said(e))
-        return Done(stage=stage, how=how, log=tuple(tail(stage, LINES)) if how == "computed" else ())
+        log = tuple(tail(stage, LINES)) if how == "computed" else ()
+        return Done(stage=stage, how=how, worked_s=worked_s(stage, how), log=log)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -23,7 +23,8 @@ class Energy(Frozen):
 class StageRun(Frozen):
     """How one stage of a flow run went: computed, reused, restored, failed or skipped; since when, and how long.
 
-    `computed_s`: how long the stage took when a run here last computed it; 0 when none did. `computed_j`: its part, by
+    `computed_s`: how long the stage took when a run here last computed it; 0 when none did; `computed_cpu_s`: how
+    long processors worked for it then, null where that was not counted. `computed_j`: its part, by
     seconds, of the energy that was measured of that run; null when none was. `worker`: host and folder of the checkout
     elsewhere that did it in this run; empty when it was the driver's own.
     """
@@ -32,6 +33,7 @@ class StageRun(Frozen):
     began: float = 0.0
     seconds: float
     computed_s: float = 0.0
+    computed_cpu_s: float | None = None
     computed_j: float | None = None
     worker: str = ""
 

@@ -1,8 +1,8 @@
 """What the variants are worth beside each other, what making them took, and after how many requests that is won back.
 
 The compression counts the steps that build, evaluate and measure. The energy of each is its part, by time, of what a
-counter or a library measured of the whole machine while a run computed it; else it is estimated from how long it took
-and the watts of a busy core.
+counter or a library measured of the whole machine while a run computed it; else it is estimated from how long
+processors worked for it and the watts of a busy core. What is paid for is the time that went by on the step's cores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.core.findings import Worth
 from tasks.core.frozen import Frozen
 from tasks.core.last_run import LastRun
 from tasks.core.results import Chosen
-from tasks.evidence.worth import break_even, grams_of, run_joules
+from tasks.evidence.worth import break_even, grams_of, joules_of
 
 STEPS = ("build", "evaluate", "bench")
 
@@ -42,10 +42,15 @@ class Assumed(NamedTuple):
 
 
 class Spent(Frozen):
-    """What making all variants took, by the last time that each step was computed here."""
+    """What making all variants took, by the last time that each step was computed here.
+
+    `core_seconds`: the time that went by, on every core that a step was given. `cpu_seconds`: what processors worked in
+    it; a step that was not counted is taken to have kept its cores busy.
+    """
 
     steps: int
     core_seconds: float
+    cpu_seconds: float
     joules: float
     joules_from: str = Field(description="RAPL, codecarbon, or `estimate`")
     grams_co2: float
@@ -90,13 +95,15 @@ def spent(last: LastRun, threads: int, assumed: Assumed) -> Spent | None:
     if not ran:
         return None
     core_seconds = threads * sum(run.computed_s for run in ran.values())
+    worked = {n: threads * run.computed_s if (cpu := run.computed_cpu_s) is None else cpu for n, run in ran.items()}
     measured = [run.computed_j for run in ran.values() if run.computed_j is not None]
-    rest = {name: run.computed_s for name, run in ran.items() if run.computed_j is None}
-    joules = sum(measured) + run_joules(rest, threads, assumed.watts_per_core)
+    rest = [worked[name] for name, run in ran.items() if run.computed_j is None]
+    joules = sum(measured) + joules_of(sum(rest), assumed.watts_per_core)
     source = last.energy.source if measured and last.energy else "estimate"
     return Spent(
         steps=len(ran),
         core_seconds=core_seconds,
+        cpu_seconds=sum(worked.values()),
         joules=joules,
         joules_from=f"{source}, in part an estimate" if measured and rest else source,
         grams_co2=grams_of(joules, assumed.grams_co2_per_kwh),
@@ -134,6 +141,7 @@ def sentence(found: Account) -> str:
     ]
     won_back = "" if found.chosen == found.reference else f"; {found.chosen} has won that back {' and '.join(back)}"
     return (
-        f"the compression: {one.steps} steps, {one.core_seconds:,.0f} core-seconds, {one.joules / 3.6e6:.4f} kWh and "
+        f"the compression: {one.steps} steps, {one.core_seconds:,.0f} core-seconds "
+        f"({one.cpu_seconds:,.0f} worked), {one.joules / 3.6e6:.4f} kWh and "
         f"{one.grams_co2:,.1f} g CO2e ({one.joules_from}), {one.cost:.4f} {currency}{won_back}"
     )

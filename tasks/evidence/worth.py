@@ -6,7 +6,6 @@ grid where it is used, not of making the machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 JOULES_PER_KWH = 3.6e6
@@ -64,11 +63,6 @@ def request(
     price = price_per_request(rows_per_s, threads, price_per_hour=price_per_hour, cores=cores, busy=busy)
     joules = joules_of(threads / rows_per_s, watts_per_core) if measured_joules is None else measured_joules
     return Cost(price, joules, grams_of(joules, grams_co2_per_kwh))
-
-
-def run_joules(step_seconds: Mapping[str, float], threads: int, watts_per_core: float) -> float:
-    """The estimate for a run: every step keeps `threads` cores busy for as long as it takes."""
-    return joules_of(threads * sum(step_seconds.values()), watts_per_core)
 
 
 def break_even(spent: float, before: float, after: float) -> BreakEven:

@@ -14,7 +14,7 @@ from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.last_run import RUN_RECORD
 from tasks.evidence import rapl
-from tasks.evidence.worth import break_even, grams_of, price_per_request, request, run_joules
+from tasks.evidence.worth import break_even, grams_of, price_per_request, request
 from tasks.plan import Plan
 from tests.unit import fake_project as fake
 from tests.unit.fake_evidence import plant
@@ -35,7 +35,6 @@ def test_energy_is_the_measured_one_else_core_seconds_times_watts() -> None:
     assert estimated.joules == pytest.approx(0.16)
     assert estimated.grams_co2 == pytest.approx(0.16 / 3_600_000 * 500)
     assert request(100, 2, 0.5, **ASSUMED).joules == 0.5
-    assert run_joules({"build@a": 10.0, "bench": 5.0}, 2, 8.0) == 15 * 2 * 8
     assert grams_of(3.6e6, 473) == 473
 
 
@@ -91,8 +90,11 @@ def test_without_a_counter_nothing_is_called(tmp_path: Path) -> None:
     assert rapl.read(tmp_path) is None
 
 
-def choose_and_record(measured: tuple[str, ...] = ()) -> Plan:
-    """A choice on planted evidence, and a run of which two steps count: 100 s; those `measured` took 36 kJ a second."""
+def choose_and_record(measured: tuple[str, ...] = (), worked: float | None = None) -> Plan:
+    """A choice on planted evidence, and a run of which two steps count: 100 s; those `measured` took 36 kJ a second.
+
+    Of baseline's 90 s processors `worked` so many, where that was counted.
+    """
     plant()
     settings = fake.settings()
     choose.run(settings)
@@ -104,6 +106,7 @@ def choose_and_record(measured: tuple[str, ...] = ()) -> Plan:
             "state": state,
             "seconds": 0.1,
             "computed_s": took,
+            "computed_cpu_s": worked if name == "build@baseline" else None,
             "computed_j": 36_000 * took if name in measured else None,
         }
         for name, (state, took) in seconds.items()
@@ -142,6 +145,19 @@ def test_measured_energy_takes_the_place_of_the_estimate(tmp_path: Path, monkeyp
     part = worth.worth(choose_and_record(("bench",))).spent
     assert part is not None and part.joules_from == "RAPL, in part an estimate"
     assert part.joules == pytest.approx(360_000 + 900)
+
+
+def test_the_estimate_is_of_what_processors_worked_and_money_of_the_time_that_went_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """30 of the 90 s are worked; the 10 s of bench, which nobody counted, are taken to be so: 40 s at 10 W."""
+    monkeypatch.chdir(tmp_path)
+    found = worth.worth(choose_and_record(worked=30.0)).spent
+    assert found is not None and (found.core_seconds, found.cpu_seconds) == (100, 40)
+    assert found.joules == pytest.approx(400) and found.cost == pytest.approx(100 / 3600 * 0.05)
+    assert "100 core-seconds (40 worked)" in shown(fake.settings().plan)
+    part = worth.worth(choose_and_record(("bench",), worked=30.0)).spent
+    assert part is not None and part.joules == pytest.approx(360_000 + 300)
 
 
 def test_without_a_run_nothing_is_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

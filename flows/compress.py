@@ -5,7 +5,6 @@ submitted when everything it needs is done, so that one that waits never holds a
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,10 +17,10 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from flows.board import BOARD, LOGS, ran_since, tail
-from flows.order import WorkerLostError
 from flows.record import record
 from flows.runners import Runner, opened
 from flows.stages import Stage, stages
+from flows.step import died_by_signal, tracking_broke
 from flows.sweep import driver_tag, ends_on_ctrl_c, mend, sweep
 from tasks.core.errors import StillroomError
 from tasks.evidence.energy import measured
@@ -30,13 +29,6 @@ from tasks.plan import load
 
 class RunFailedError(StillroomError):
     """At least one stage failed; the message holds the end of each failed stage's log."""
-
-
-def died_by_signal(task: Any, run: Any, state: Any) -> bool:
-    """Whether a step was killed, or its worker (out of memory, a node gone): worth one retry, unlike an own error."""
-    told = str(state.message) + str(state.data)
-    found = re.search(r"exited with (-?\d+)", told)
-    return WorkerLostError.__name__ in told or (found is not None and (int(found[1]) < 0 or int(found[1]) > 128))
 
 
 @task(
@@ -64,14 +56,22 @@ def reproduce(stage: str, force: bool, runner: Runner) -> Any:
     return Completed(name=done.how.capitalize(), data=stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="track")
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    task_run_name="track",
+    retries=2,
+    retry_delay_seconds=[5, 30],
+    retry_condition_fn=tracking_broke,
+)
 def track() -> None:
     """Log the run to MLflow, in a process of its own: MLflow's import alone takes seconds."""
     BOARD.start("track")
     done = subprocess.run([sys.executable, "-m", "tasks", "track"], check=False)
     BOARD.end("track", "failed" if done.returncode else "computed")
     if done.returncode:
-        raise RunFailedError("track: MLflow did not take the run:\n  " + "\n  ".join(tail("track", 8)))
+        how = f"track exited with {done.returncode}, MLflow did not take the run:\n  "
+        raise RunFailedError(how + "\n  ".join(tail("track", 8)))
 
 
 def run_stages(todo: list[Stage], workers: int, force: bool, runner: Runner) -> dict[str, str]:

@@ -3,14 +3,13 @@
 `stillroom schedule` deploys this flow (flows/schedule.py); a worker of the pool `stillroom` runs it in the checkout:
 at night, when the live service reports drift, or now by `prefect deployment run retrain/nightly`. Data is validated by
 `prepare` before it is used. Only what changed is computed: DVC remembers the rest. Whatever fails ends the run there:
-what was served stays.
+what was served stays. Every task is tried again where it may pass, which is safe: `pull` fetches what is not there yet,
+`certify` and `watch` only read, `promote` and `deploy` find done what an earlier try did; what a gate or the live
+evidence refused is not asked a second time. The flow itself is not run again: the next night's goes on from its cache.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +17,10 @@ from prefect import flow, runtime, tags, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.notify import on_end
+from flows.step import broke_down, step
 from flows.sweep import driver_tag
-from tasks.core.errors import GateError
 
 SERVED_WITHIN_S = 120.0  # the server looks for a new champion every few seconds, and downloads it
-
-
-class StepError(Exception):
-    """`python -m tasks STEP` broke down, as opposed to refusing; the message holds the end of its output."""
-
-
-def broke_down(task: Any, run: Any, state: Any) -> bool:
-    """Whether a step failed for a reason that may pass; a refusal stands, being a judgement and no fault."""
-    return isinstance(state.data, StepError) or "StepError" in str(state.message)
-
-
-def verdict(step: str, status: int, output: str) -> str:
-    """What the step said, when it went through.
-
-    Raises:
-        GateError: it refused; the message says why.
-        StepError: it was killed, or ended with a traceback.
-    """
-    said = output.strip()
-    if status == 0:
-        return said
-    if status < 0 or "Traceback (most recent call last)" in said:
-        raise StepError(f"{step} ended with status {status}:\n{said[-2000:]}")
-    raise GateError(said)
-
-
-def step(name: str) -> str:
-    """Run one of tasks' steps in a process of its own, as `verdict` takes it."""
-    command = [sys.executable, "-m", "tasks", name]
-    told = {key: value for key, value in os.environ.items() if key != "STILLROOM_LOGS"}  # here, and not into a log
-    done = subprocess.run(command, check=False, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return verdict(name, done.returncode, done.stdout)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="pull", retries=3, retry_delay_seconds=[10, 60, 300])
@@ -106,7 +73,19 @@ def deploy() -> str:
     return version
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="watch")
+def unless_taken_back(task: Any, run: Any, state: Any) -> bool:
+    """Whether the watch failed for a reason that may pass: a version that was taken back is what it was to find."""
+    return "RolledBackError" not in f"{type(state.data).__name__} {state.message}"
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    task_run_name="watch",
+    retries=2,
+    retry_delay_seconds=[10, 60],
+    retry_condition_fn=unless_taken_back,
+)
 def watch(version: str, for_s: float) -> str:
     """Follow the version until it has arrived or was taken back by the live evidence."""
     from flows.watch import watch as follow

@@ -7,16 +7,17 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
+from prefect import Task
 
-from flows import certificate, deployment, notify, pull
+from flows import certificate, compress, deployment, notify, pull, retrain
 from flows import watch as live
-from flows.retrain import StepError, broke_down, step, verdict
+from flows.step import StepError, broke_down, step, tracking_broke, verdict
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError, GateError, KeeperError
 from tasks.core.results import Candidate, Chosen, PackageManifest
@@ -46,6 +47,43 @@ def test_a_breakdown_is_tried_again(status: int, output: str) -> None:
     with pytest.raises(StepError, match="promote ended with status") as broken:
         verdict("promote", status, output)
     assert broke_down(None, None, SimpleNamespace(data=broken.value, message=str(broken.value)))
+
+
+@pytest.mark.parametrize("module", [retrain, compress])
+def test_every_task_of_the_night_is_tried_again_after_a_while(module: ModuleType) -> None:
+    tasks = {name: one for name, one in vars(module).items() if isinstance(one, Task)}
+    assert len(tasks) == {"retrain": 5, "compress": 2}[module.__name__.rpartition(".")[2]]
+    for name, one in tasks.items():
+        assert one.retries and one.retry_delay_seconds, f"{name} is tried once"
+    assert retrain.retrain.retries == compress.compress.retries == 0, "a whole run is not: the next one goes on"
+
+
+def test_a_watch_is_tried_again_unless_the_version_was_taken_back() -> None:
+    for passing in (KeeperError("no keeper answers there"), OSError("reset by peer")):
+        assert retrain.unless_taken_back(None, None, SimpleNamespace(data=passing, message=str(passing)))
+    back = live.RolledBackError("version 7 was rolled back by judge")
+    assert not retrain.unless_taken_back(None, None, SimpleNamespace(data=back, message=str(back)))
+    told = "Task run encountered an exception RolledBackError: version 7 was rolled back by judge"
+    assert not retrain.unless_taken_back(None, None, SimpleNamespace(data=None, message=told))
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "again"),
+    [
+        ("Traceback (most recent call last):\n" + "  ...\n" * 5000 + "OperationalError: database is locked", 1, True),
+        ("results/choose.json: older than results/bench.json; run `dvc repro`", 1, False),
+        ("logging ...", -9, True),
+        (None, 1, True),
+    ],
+)
+def test_tracking_is_tried_again_when_it_broke_down(
+    log: str | None, status: int, again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.step.LOGS", tmp_path)
+    if log is not None:
+        (tmp_path / "track.log").write_text(log, encoding="utf-8")
+    state = SimpleNamespace(data=None, message=f"RunFailedError: track exited with {status}, MLflow did not take it")
+    assert tracking_broke(None, None, state) is again
 
 
 def test_what_a_step_says_is_heard_though_the_run_before_wrote_logs(

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from flows import runners
-from flows.compress import died_by_signal
 from flows.order import Done, MissingExtraError, NoWorkerError, Order, WorkerLostError
 from flows.runners import RunnerError, ship
 from flows.runners.pulse import PATIENCE_S, Pulse
+from flows.step import died_by_signal
 from flows.worker import command, environment, work
 
 ORDER = Order(stage="build@row", revision="0" * 40)

@@ -1,12 +1,13 @@
 """Where INT8 fails: a trained ResNet-9 whose channels have unequal scales, the same function in floats.
 
-    STILLROOM_DATA=... python benchmarks/seeds.py fashion_mnist --folder runs --seeds 7 --rows baseline --no-bench
-    STILLROOM_DATA=... python -m benchmarks.unequal runs/fashion_mnist_7 > table.md
+    STILLROOM_DATA=... python benchmarks/seeds.py fashion_mnist --folder runs --seeds 7 8 9 --rows baseline --no-bench
+    STILLROOM_DATA=... python -m benchmarks.unequal runs/fashion_mnist_[789] > table.md
 
 A channel's batch norm is multiplied by a factor and the weights that read the channel are divided by it, which ReLU and
 max-pooling let through unchanged: the float answers stay, the ranges of weights and activations spread. Networks are
 found in this state, MobileNetV2 among them (Nagel et al., 2019, arXiv:1906.04721); here it is planted, so that the
 spread is known. Then INT8 a tensor, INT8 a channel, mixed precision and quantization-aware training, each from there.
+Latency is measured last, alone, on the first source's rows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.seeds import build, table
+from benchmarks.seeds import build, step, table
 
 READ_BY = {"body.0": "body.1", "body.3.body.0": "body.3.body.1", "body.4": "body.6", "body.8.body.0": "body.8.body.1"}
 ROWS = """
@@ -29,6 +30,7 @@ ROWS = """
   int8_tensor: {from: baseline, technique: quantize, scheme: static, weights: per_tensor}
   int8:        {from: baseline, technique: quantize, scheme: static}
   int8_mixed:  {from: baseline, technique: quantize, scheme: static, weights: per_tensor, keep_float: KEPT}
+  int8_channel_mixed: {from: baseline, technique: quantize, scheme: static, keep_float: KEPT}
   qat_tensor:  {from: baseline, technique: qat, weights: per_tensor, epochs: 2, lr: 0.002, batch: 128, augment: [flip]}
 """
 
@@ -51,7 +53,7 @@ def lay_out(source: Path, folder: Path, octaves: float) -> list[str]:
     state = load_file(str(source / "artifacts/baseline/weights.safetensors"))
     weights = folder / "unequal.safetensors"
     save_file(spread(state, octaves, torch.Generator().manual_seed(0)), str(weights))
-    rows = ROWS.replace("KEPT", "{accuracy_drop: 0.005}").replace(
+    rows = ROWS.replace("KEPT", "{accuracy_drop: 0.001}").replace(
         "DIGEST", hashlib.sha256(weights.read_bytes()).hexdigest()
     )
     plan = folder / "params/plan.yaml"
@@ -63,13 +65,15 @@ def lay_out(source: Path, folder: Path, octaves: float) -> list[str]:
 def main() -> None:
     """Build, evaluate, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="a folder of benchmarks/seeds.py, with a ResNet-9 as its baseline")
+    parser.add_argument("sources", type=Path, nargs="+", help="of benchmarks/seeds.py, with a ResNet-9 as baseline")
     parser.add_argument("--octaves", type=float, default=7.5, help="between the smallest factor and the greatest")
     asked = parser.parse_args()
-    folder = asked.source.resolve().with_name(f"{asked.source.resolve().name}_unequal")
-    rows = lay_out(asked.source, folder, asked.octaves)
-    build(folder, rows)
-    print(table([folder], rows))
+    folders = [source.resolve().with_name(f"{source.resolve().name}_unequal") for source in asked.sources]
+    for source, folder in zip(asked.sources, folders, strict=True):
+        rows = lay_out(source, folder, asked.octaves)
+        build(folder, rows)
+    step(folders[0], "bench")
+    print(table(folders, rows))
 
 
 if __name__ == "__main__":

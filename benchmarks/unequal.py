@@ -53,9 +53,8 @@ def lay_out(source: Path, folder: Path, octaves: float) -> list[str]:
     state = load_file(str(source / "artifacts/baseline/weights.safetensors"))
     weights = folder / "unequal.safetensors"
     save_file(spread(state, octaves, torch.Generator().manual_seed(0)), str(weights))
-    rows = ROWS.replace("KEPT", "{accuracy_drop: 0.001}").replace(
-        "DIGEST", hashlib.sha256(weights.read_bytes()).hexdigest()
-    )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    rows = ROWS.replace("KEPT", "{accuracy_drop: 0.001}").replace("DIGEST", digest)
     plan = folder / "params/plan.yaml"
     text = plan.read_text(encoding="utf-8")
     plan.write_text(re.sub(r"(?ms)^variants:.*?^(?=bench)", f"variants:{rows}", text), encoding="utf-8")

@@ -8,14 +8,11 @@ Shapes: N = rows, L = units of a stage, S = stages, C = classes.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-
-from tasks.core.layers import Residual, Sum
 
 START = -3.0
 """Bias of an untrained halting score, from Figurnov et al.: every row first goes nearly all the way."""
@@ -120,43 +117,3 @@ def ponder(scores: Sequence[Tensor], epsilon: float) -> Tensor:
     """The ponder cost (N,): units computed plus the last one's weight, over all stages; paper, equation 11."""
     found = [shares(scores_NL, epsilon) for scores_NL in scores]
     return torch.stack([s.units_N + s.remainder_N for s in found]).sum(0)
-
-
-def stages(chain: nn.Sequential, x: Tensor) -> list[list[str]]:
-    """Names of the consecutive residual units of `chain` (an input of which is `x`) that give one shape.
-
-    A unit that changes the shape opens a stage, of which it is a part. Units of (N, F) or (N, C, H, W) alone.
-    """
-    found: list[list[str]] = []
-    within = False
-    with torch.no_grad():
-        for name, layer in chain.named_children():
-            shape, x = x.shape, layer(x)
-            unit = isinstance(layer, Residual | Sum) and x.dim() in (2, 4)
-            if unit and within and x.shape == shape:
-                found[-1].append(name)
-            elif unit:
-                found.append([name])
-            within = unit
-    return found
-
-
-def adaptive(front: nn.Module, chain: nn.Sequential, x: Tensor, chosen: list[list[str]], epsilon: float) -> AdaptiveNet:
-    """A copy of the network with the units of `chosen` as stages, untrained halting scores among them.
-
-    `x` is an input of the chain.
-    """
-    layers = nn.Sequential()
-    stage_of = {name: units for units in chosen for name in units}
-    with torch.no_grad():
-        for name, layer in copy.deepcopy(chain).named_children():
-            x = layer(x)
-            if name not in stage_of:
-                layers.add_module(name, layer)
-            elif name == stage_of[name][0]:
-                stage = AdaptiveStage([layer], [], epsilon)
-                layers.add_module(name, stage)
-            else:
-                stage.halts.append(Halt(x.shape[1]))
-                stage.units.append(layer)
-    return AdaptiveNet(copy.deepcopy(front), layers)

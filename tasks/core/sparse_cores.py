@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from tasks.core.contract import Facts
+from tasks.core.arrays import batches
+from tasks.core.contract import Data, Facts
+from tasks.core.device import best_device, bring_back, placed
 
 AMPERE = (8, 0)
+ROWS = 64  # of `calibration`, on which the kernels are tried
 Pack = Callable[[Tensor], Tensor]
 
 
@@ -68,3 +71,15 @@ def on_sparse_cores(
         wanted, found = dense(*given).float(), half(*given).float()
     difference = (wanted - found).abs().max() / wanted.abs().max().clamp_min(1e-12)
     return {**facts, "largest_difference": round(float(difference), 6)}
+
+
+def tried(module: nn.Module, names: Iterable[str], data: Data) -> Facts:
+    """What sparse tensor cores make of `module`, which is brought back afterwards; nothing where there are none."""
+    device = best_device()
+    if not capable(device):
+        return {}
+    inputs, _ = next(iter(batches(data.split("calibration"), ROWS)))
+    given = tuple(placed(torch.tensor(x), device) for x in inputs.values())
+    facts = on_sparse_cores(module.to(device), names, given)
+    bring_back(module)
+    return {"sparse_tensor_cores": facts}

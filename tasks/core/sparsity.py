@@ -72,3 +72,14 @@ def cubic(progress: float, final: float, initial: float = 0.0) -> float:
 def rounds_due(rounds: int, ramp_steps: int) -> dict[int, int]:
     """{training step: round 1..rounds}, from step 0 to `ramp_steps`; of several rounds at a step the last."""
     return {(k - 1) * ramp_steps // max(1, rounds - 1): k for k in range(1, rounds + 1)}
+
+
+def lightest(layers: Mapping[str, Layer], norms: Mapping[str, Tensor], sparsity: float, scope: str) -> Masks:
+    """Masks of the weights that matter least now: by size, times their input's norm where `norms` has one (Wanda).
+
+    `scope` is one of `unstructured`, or "2:4", for which `sparsity` says nothing.
+    """
+    scores = {n: s * norms[n].to(s.device) if n in norms else s for n, s in magnitudes(layers).items()}
+    if scope == "2:4":
+        return {name: two_of_four(s) for name, s in scores.items()}
+    return unstructured(scores, sparsity, scope)

@@ -76,7 +76,7 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     from tasks.core.exit_places import sequential
     from tasks.core.exits import front_of
     from tasks.core.fit import accuracy, fit
-    from tasks.core.halting import adaptive
+    from tasks.core.halting_stages import adaptive
     from tasks.core.imitate import frozen
     from tasks.core.shape import count_macs, example, spec_of
 
@@ -96,7 +96,7 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
 
 def chosen_stages(parent: Network, body: nn.Sequential, x: Tensor, params: Params) -> list[list[str]]:
     """The units of every stage that is long enough; TechniqueError when there is none. `x` is an input of `body`."""
-    from tasks.core.halting import stages
+    from tasks.core.halting_stages import stages
 
     found = stages(body, x)
     chosen = [units for units in found if len(units) >= params.min_units]

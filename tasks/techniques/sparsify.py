@@ -32,15 +32,12 @@ from tasks.core.errors import TechniqueError
 from tasks.core.recipe import RecoverParams
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from tasks.core.contract import Data, Facts, Network, Outcome
     from tasks.core.sparsity import Layer, Masks
 
 TAKES = "torch"
 GIVES = "torch"
 ROUNDS = 20
-ROWS = 64  # on which a GPU's 2:4 kernels are tried
 
 
 class Params(Base):
@@ -93,6 +90,7 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
 
     from tasks.core.contract import Outcome
     from tasks.core.masks import maskable, sparsity_facts, zero, zero_share
+    from tasks.core.sparse_cores import tried
 
     network = replace(parent, module=copy.deepcopy(parent.module).eval())
     layers, left = maskable(network.module, params.exclude, fours=params.pattern == "2:4")
@@ -110,26 +108,8 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
                 "raise sparsity, or give `recover` to train on"
             )
     if params.pattern == "2:4":
-        facts |= _packed(network.module, layers, data)
+        facts |= tried(network.module, layers, data)
     return Outcome(network, facts | sparsity_facts(network.module, layers, left))
-
-
-def _packed(module: nn.Module, layers: dict[str, Layer], data: Data) -> Facts:
-    """What the GPU's sparse tensor cores make of it, where there are any."""
-    from torch import tensor
-
-    from tasks.core.arrays import batches
-    from tasks.core.device import best_device, bring_back, placed
-    from tasks.core.sparse_cores import capable, on_sparse_cores
-
-    device = best_device()
-    if not capable(device):
-        return {}
-    inputs, _ = next(iter(batches(data.split("calibration"), ROWS)))
-    given = tuple(placed(tensor(x), device) for x in inputs.values())
-    facts = on_sparse_cores(module.to(device), layers, given)
-    bring_back(module)
-    return {"sparse_tensor_cores": facts}
 
 
 def chooser(
@@ -140,21 +120,15 @@ def chooser(
     For wanda the inputs are measured here; a layer that does not run moves from `layers` to `left`.
     """
     from tasks.core.activation import input_norms
-    from tasks.core.sparsity import magnitudes, two_of_four, unstructured
+    from tasks.core.sparsity import lightest
 
     wanda = params.method == "wanda"
     norms = input_norms(network.module, layers, data.split("calibration")) if wanda else {}
     for name in [n for n in layers if wanda and n not in norms]:
         left[name] = f"{type(layers.pop(name)).__name__} that does not run on the rows of `calibration`"
 
-    def choose(sparsity: float) -> Masks:
-        scores = magnitudes(layers)
-        scores = {name: s * norms[name].to(s.device) for name, s in scores.items()} if wanda else scores
-        if params.pattern == "2:4":
-            return {name: two_of_four(s) for name, s in scores.items()}
-        return unstructured(scores, sparsity, params.scope or ("row" if wanda else "global"))
-
-    return choose
+    scope = "2:4" if params.pattern == "2:4" else params.scope or ("row" if wanda else "global")
+    return lambda sparsity: lightest(layers, norms, sparsity, scope)
 
 
 def recovered(

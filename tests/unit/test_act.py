@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from tasks.core import halting, halting_graph, stitch
+from tasks.core import halting, halting_graph, halting_stages, stitch
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.exits import front_of
@@ -81,9 +81,9 @@ def net_of(epsilon: float, scatter: float) -> halting.AdaptiveNet:
     body, front = parent.module.body, front_of(parent)
     x = front(tiny.inputs(tiny.pictures())[0])
     assert isinstance(body, nn.Sequential)
-    found = halting.stages(body, x)
+    found = halting_stages.stages(body, x)
     assert found == [["1", "2"], ["3", "4"], ["5", "6"]]
-    net = halting.adaptive(front, body, x, found, epsilon)
+    net = halting_stages.adaptive(front, body, x, found, epsilon)
     torch.manual_seed(1)
     for layer in net.stages.values():
         for halt in layer.halts:

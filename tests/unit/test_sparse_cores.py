@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.core import device, sparse_cores
+from tasks.core import sparse_cores
 from tasks.core.sparse_cores import capable, on_sparse_cores, packed
 from tasks.core.sparsity import two_of_four
 from tasks.techniques import sparsify
@@ -61,7 +61,6 @@ def test_ampere_and_later_can(monkeypatch: pytest.MonkeyPatch, capability: Any, 
 
 def test_the_card_says_what_the_cores_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sparse_tensor_cores" not in sparse("2:4"), "there is no GPU"
-    monkeypatch.setattr(device, "best_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(sparse_cores, "capable", lambda _: True)
     told = sparse("2:4")["sparse_tensor_cores"]
     assert set(told["layers_left_dense"]) | set(told["layers"]), "each layer is in one of the two"

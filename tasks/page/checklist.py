@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from tasks.core.contract import Card
-from tasks.core.results import Bench, Evaluation, Timing
-from tasks.deploy.alerts import Limits, alerts, read_alerts
-from tasks.deploy.dashboard import dashboard, read_dashboard
-from tasks.plan.schema import Rollout
+from tasks.page.live import ab_test, monitoring
+from tasks.page.seen import Item, Seen, State
 
-State = Literal["done", "open"]
 PRUNES = ("prune", "subnet", "slim")
 INT8 = ("quantize", "qat")
-
-
-class Item(NamedTuple):
-    """One point of the list: whether it holds, and by what."""
-
-    title: str
-    state: State
-    because: str
-
-
-class Seen(NamedTuple):
-    """All that the list is filled in from."""
-
-    reference: str
-    chosen: str
-    cards: Mapping[str, Card]
-    reports: Mapping[str, Evaluation]
-    timings: Mapping[str, Timing]
-    bench: Bench
-    accuracy_drop: float | None  # the budget's bound, if it has one
-    rollout: Rollout
-    cron: str
 
 
 def checklist(seen: Seen) -> tuple[Item, ...]:
@@ -49,8 +23,8 @@ def checklist(seen: Seen) -> tuple[Item, ...]:
         _tried("Distillation considered", seen, [n for n, c in seen.cards.items() if c.technique == "distill"]),
         _format(seen),
         _hardware(seen),
-        _monitoring(seen.rollout),
-        _split(seen.rollout),
+        monitoring(seen.rollout),
+        ab_test(seen.rollout),
         Item("Iterated", "done", f"schedule.yaml runs it all again at {seen.cron}; only what changed is computed"),
     )
 
@@ -114,34 +88,3 @@ def _hardware(seen: Seen) -> Item:
         return Item("Target hardware", "open", f"{told} The machine was not quiet")
     verdict = seen.timings[seen.chosen].verdict
     return Item("Target hardware", "done", f"{told} Verdict there: {verdict}")
-
-
-def _monitoring(rollout: Rollout) -> Item:
-    judge = rollout.judge
-    rules = [rule for group in read_alerts(alerts(_limits(rollout))).groups for rule in group.rules]
-    panels = len(read_dashboard(dashboard()).panels)
-    told = (
-        f"the package holds {len(rules)} Prometheus alerts and a Grafana dashboard of {panels} panels, with"
-        f" the limits of rollout.yaml: p95 {judge.p95_ms:g} ms, errors {judge.error_rate:.2%}, {judge.disagreement:.0%}"
-        " more disagreement than on val; inputs are watched for drift"
-    )
-    told += "" if rollout.notify.webhook else "; notify.webhook is empty: decisions are told to nobody but Prometheus"
-    return Item("Monitoring set up", "done", told)
-
-
-def _limits(rollout: Rollout) -> Limits:
-    judge = rollout.judge
-    return Limits(
-        p95_ms=judge.p95_ms, error_rate=judge.error_rate, disagreement=judge.disagreement, psi=rollout.drift.psi
-    )
-
-
-def _split(rollout: Rollout) -> Item:
-    title, share, judge = "A/B test planned", rollout.treatment_share, rollout.judge
-    if not 0 < share < 1:
-        return Item(title, "open", f"rollout.yaml gives {share:.0%} of users the compressed model: nothing to compare")
-    told = f"rollout.yaml gives {share:.0%} of users the compressed model"
-    if rollout.stages:
-        steps = ", ".join(f"{stage:.0%}" for stage in rollout.stages)
-        told += f", by evidence in stages of {steps}, each after {judge.min_rows} rows and {judge.hold_s:g} s"
-    return Item(title, "done", f"{told}; harm takes it back (wrongly with a chance of {judge.alpha:.1%} at most)")

@@ -12,7 +12,7 @@ from tasks.evidence.harm import sentences
 from tasks.track import steps
 from tasks.track.evidence import Row
 from tasks.track.registry import MODEL, Version
-from tasks.track.store import CHARTS
+from tasks.track.views import charts_key
 
 TRAINING = "workflowType=machine_learning"  # MLflow's pages for models: the verdict on top, no chats and prompts beside
 
@@ -35,9 +35,10 @@ class Links(NamedTuple):
         """A run's page."""
         return f"{self._path(run_id)}?{TRAINING}"
 
-    def charts(self) -> str:
-        """The charts that compare the variants of all runs."""
-        return f"#/experiments/{self.experiment_id}/runs?{TRAINING}&viewStateShareKey={CHARTS}&compareRunsMode=CHART"
+    def charts(self, runs: Sequence[str]) -> str:
+        """The charts that compare these runs, once `save_charts` has kept their view."""
+        where = f"#/experiments/{self.experiment_id}/runs?{TRAINING}"
+        return f"{where}&viewStateShareKey={charts_key(runs)}&compareRunsMode=CHART"
 
     def artifact(self, path: str) -> str:
         """A file of the parent run."""
@@ -54,8 +55,9 @@ def parent_note(
     gates: Sequence[Gate] | str,
     version: Version,
     links: Links,
+    figures: Mapping[str, str],
 ) -> str:
-    """Verdict, alarms, gates and links; then the table of all variants, then what each step did."""
+    """Verdict, alarms, gates, links (to `figures` by their titles), the table of all variants, what each step did."""
     chosen, reference = rows[summary.chosen], rows[summary.reference]
     parts = [f"## {headline(chosen, reference)}", ""]
     if chosen is not reference:
@@ -71,9 +73,11 @@ def parent_note(
         f"[certificate]({links.artifact('results/bench.json')})",
         f"[data checks]({links.artifact('validation/validation.html')})",
         f"[plan]({links.artifact('params/plan.yaml')})",
-        f"[all variants in charts]({links.charts()})",
     ]
-    parts += ["", " · ".join(here), "", table(summary, logged, links), steps.markdown(summary)]
+    drawn = [f"[all variants of this run]({links.charts([each.run_id for each in logged.values()])})"]
+    drawn += [f"[{title}]({links.artifact(path)})" for title, path in figures.items()]
+    parts += ["", " · ".join(here), "", f"Charts: {' · '.join(drawn)}", ""]
+    parts += [table(summary, logged, links), steps.markdown(summary)]
     return "\n".join(parts)
 
 

@@ -15,11 +15,13 @@ from tasks.track import steps, worth
 from tasks.track.candidate import gates_or_why, register
 from tasks.track.cells import spaced
 from tasks.track.evidence import Row, check_current, flatten, read_row
+from tasks.track.figures import log_figures
 from tasks.track.metrics import evidence_sha256, metrics
 from tasks.track.models import log_model, logged_model
 from tasks.track.note import Links, Logged, description, parent_note
 from tasks.track.provenance import LOCK, data_digest, git_tags, lock_hashes
 from tasks.track.store import connect, search_finished
+from tasks.track.views import save_charts
 
 SOURCE = {"mlflow.source.name": "python -m tasks track"}
 
@@ -40,14 +42,16 @@ def run(settings: Settings) -> None:
     tags = {**about, "kind": "run", **SOURCE, "chosen": chosen.variant}
     with mlflow.start_run(run_name=last.flow_run_name or None, tags=tags) as parent:
         summary = _log_parent(settings, rows[chosen.variant])
+        figures = log_figures(settings.plan, summary)
         mlflow.log_metrics(worth.metrics(account))
         mlflow.log_input(_dataset(settings), context="training")
         logged = {name: _log_row(client, settings, row, last, about) for name, row in rows.items()}
+        save_charts(client, parent.info.experiment_id, [each.run_id for each in logged.values()])
         links = Links(parent.info.experiment_id, parent.info.run_id)
         told = description(rows[chosen.variant], rows[chosen.reference], gates, about, links.run(links.parent_id))
         version = register(client, rows[chosen.variant], logged[chosen.variant], chosen, about, told)
         mlflow.set_tag("registered_version", version.number)
-        note = parent_note(summary, rows, logged, gates, version, links) + worth.markdown(account)
+        note = parent_note(summary, rows, logged, gates, version, links, figures) + worth.markdown(account)
         mlflow.set_tag("mlflow.note.content", spaced(note))
     new = sum(not each.reused for each in logged.values())
     print(f"logged {parent.info.run_name}: {len(rows)} variants, {new} of them new; challenger is {version}")

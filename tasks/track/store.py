@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.track.views import save_table
+
 EXPERIMENT = "stillroom"
 DATABASE = Path("mlflow") / "mlflow.db"
 ARTIFACTS = Path("mlflow") / "artifacts"
-_VIEW = "mlflow.sharedViewState"  # of MLflow's pages: /runs?viewStateShareKey=stillroom
-TABLE, CHARTS = "stillroom", "variants"
-_CHARTS = (
-    {"type": "SCATTER", "xaxis": "latency_p50_ms", "yaxis": "test_accuracy"},
-    {"type": "SCATTER", "xaxis": "size_bytes", "yaxis": "test_accuracy"},
-    {"type": "BAR", "metricKey": "latency_ratio"},
-    {"type": "BAR", "metricKey": "test_accuracy_drop_high"},
-    {"type": "BAR", "metricKey": "test_worst_class_drop_high"},
-    {"type": "BAR", "metricKey": "peak_memory_mb"},
-    {"type": "BAR", "metricKey": "joules_per_request"},
-    {"type": "BAR", "metricKey": "portability_disagreement"},
-)
-_SECTION = "stillroom"
-_COLUMNS = (
-    "metrics.`test_accuracy`",
-    "metrics.`latency_ratio`",
-    "metrics.`size_bytes`",
-    "tags.`technique`",
-    "tags.`chosen`",
-)
 _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -60,31 +41,8 @@ def connect() -> Any:
         location = None if uri else ARTIFACTS.absolute().as_uri()
         client.create_experiment(EXPERIMENT, artifact_location=location)
     experiment = mlflow.set_experiment(EXPERIMENT)
-    for name, view in {TABLE: {"selectedColumns": _COLUMNS}, CHARTS: _charts()}.items():
-        key, told = f"{_VIEW}.{name}", json.dumps(view)
-        if experiment.tags.get(key) != told:
-            client.set_experiment_tag(experiment.experiment_id, key, told)
+    save_table(client, experiment)
     return client
-
-
-def _charts() -> dict[str, Any]:
-    """The charts that compare variants, in the form in which MLflow keeps a view."""
-    charts = []
-    for k, chart in enumerate(_CHARTS):
-        axes = {
-            axis: {"key": key, "type": "METRIC", "index": 0} for axis, key in chart.items() if axis.endswith("axis")
-        }
-        common = {"uuid": f"stillroom-{k}", "metricSectionId": _SECTION, "deleted": False, "isGenerated": False}
-        charts.append({**common, "runsCountToCompare": 50, **chart, **axes})
-    section = {"uuid": _SECTION, "name": "Stillroom", "display": True, "isReordered": False, "deleted": False}
-    return {
-        "selectedColumns": _COLUMNS,
-        "searchFilter": "tags.kind = 'variant'",
-        "orderByKey": "metrics.`latency_ratio`",  # sorted by anything but time, variants are not folded into their runs
-        "orderByAsc": True,
-        "compareRunCharts": charts,
-        "compareRunSections": [{**section, "isGenerated": False}],
-    }
 
 
 def search_finished(client: Any, tags: Mapping[str, str]) -> list[Any]:

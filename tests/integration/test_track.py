@@ -1,7 +1,10 @@
 """Tracking, promotion, rollback and fetching: a real MLflow on sqlite over a hand-written project of three rows."""
 
+import base64
 import hashlib
 import json
+import re
+import zlib
 from pathlib import Path
 
 import onnx
@@ -36,7 +39,7 @@ from tasks.plan.schema import (
     Settings,
     Variant,
 )
-from tasks.track import packages, provenance, registry, run, store
+from tasks.track import packages, provenance, registry, run, store, views
 from tasks.track.registry import Registry
 from tests.unit import fake_evidence
 from tests.unit.fake_evidence import harm
@@ -222,9 +225,10 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert told.startswith("## small wins: ") and "- Gates: all " in told
     assert told.index("[version 1](#/models/stillroom/versions/1)") < told.index("| baseline | distill |")
     assert "### What each step to" in told
-    charts = "runs?workflowType=machine_learning&viewStateShareKey=variants&compareRunsMode=CHART"
-    assert f"[all variants in charts](#/experiments/1/{charts})" in told
-    assert "mlflow.sharedViewState.variants" in client.get_experiment(parent.info.experiment_id).tags
+    variants = [runs(variant=name)[0].info.run_id for name in ROWS]
+    shown = f"viewStateShareKey={views.charts_key(variants)}&compareRunsMode=CHART"
+    assert f"[all variants of this run](#/experiments/1/runs?workflowType=machine_learning&{shown})" in told
+    assert f"mlflow.sharedViewState.{views.charts_key(variants)}" in client.get_experiment("1").tags
     (given,) = parent.inputs.dataset_inputs
     assert given.dataset.name == "digits" and given.dataset.digest == provenance.data_digest()[:36]
     import mlflow
@@ -233,10 +237,13 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert list(steps["variant"]) == ["baseline", "small", "small_int8"] and steps["size_bytes_change"].isna()[0]
     names = {
         file.path
-        for folder in ("", "results", "validation")
+        for folder in ("", "results", "validation", "figures")
         for file in client.list_artifacts(parent.info.run_id, folder)
     }
     assert {"results/bench.json", "results/report.html", "validation/validation.html", "dvc.lock"} <= names
+    drawn = {f"figures/{name}.html" for name in ("trade", "steps", "latencies", "classes")}
+    assert {name for name in names if name.startswith("figures/")} == drawn
+    assert all(f"/artifacts/{name}?" in told for name in drawn), "the summary leads to each"
 
     (small,) = runs(variant="small")
     assert small.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -281,8 +288,18 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert runs(kind="run")[0].data.tags["driver"] == "dvc", "flow two is logged already: DVC drove this one"
 
 
+def compared(parent) -> set[str]:
+    """The runs that the charts show to which a parent's summary leads, as MLflow finds them."""
+    (key,) = re.findall(r"viewStateShareKey=(\w+)", parent.data.tags["mlflow.note.content"])
+    client = store.connect()
+    kept = client.get_experiment(parent.info.experiment_id).tags[f"mlflow.sharedViewState.{key}"]
+    view = json.loads(zlib.decompress(base64.b64decode(kept.removeprefix("deflate;"))))
+    return {each.info.run_id for each in client.search_runs([parent.info.experiment_id], view["searchFilter"])}
+
+
 def test_only_the_changed_model_is_stored_and_becomes_a_version(project: Path):
     run(settings())
+    old = {name: runs(variant=name)[0].info.run_id for name in ROWS}
     write(weight=3.0)
     run(settings())
     client = store.connect()
@@ -292,9 +309,13 @@ def test_only_the_changed_model_is_stored_and_becomes_a_version(project: Path):
     assert version.tags["model_sha256"] == hashlib.sha256(model(3.0)).hexdigest()
     assert version.description.startswith("**small**: distill of baseline. small wins: ")
     assert "Gates: all " in version.description and "commit unknown" in version.description
-    (_, second) = sorted(runs(kind="run"), key=lambda each: each.info.start_time)
+    (first, second) = sorted(runs(kind="run"), key=lambda each: each.info.start_time)
     assert version.tags["package_uri"] == f"runs:/{second.info.run_id}/package"
     assert [len(runs(variant=name)) for name in ROWS] == [1, 2, 1], "what did not change is not logged twice"
+    assert [compared(each) for each in (first, second)] == [
+        {old["baseline"], old["small"], old["small_int8"]},
+        {old["baseline"], runs(variant="small")[0].info.run_id, old["small_int8"]},
+    ], "each run's charts show its own variants, also those that an earlier run had logged"
 
 
 def test_results_that_are_not_of_one_run_are_not_logged(project: Path):

@@ -9,7 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.page.render import FOLDER, SECTIONS
+from tasks.core import artifact
+from tasks.core.results import Summary
+from tasks.evidence.waterfall import waterfalls
+from tasks.page.drawing import FOLDER
+from tasks.page.gathered import gather
+from tasks.page.render import FIGURES, SECTIONS, figures
+from tests.unit import fake_project
+from tests.unit.page import planted
 from tests.unit.page.planted import Reader, reported, table
 
 STYLE = (FOLDER / "style.css").read_text(encoding="utf-8")
@@ -50,7 +57,7 @@ def test_every_section_is_in_the_contents_and_has_a_file() -> None:
     listed = re.findall(r'<a href="#h-(\w+)">', html[html.index("<nav") : html.index("</nav>")])
     assert listed == list(SECTIONS) == re.findall(r'<h2 id="h-(\w+)"', html)
     files = {path.name.removesuffix(".html.j2") for path in (FOLDER / "sections").iterdir()}
-    assert files == {*SECTIONS, "macros", "verdict"}
+    assert files == {*SECTIONS, *FIGURES, "macros", "verdict"}
 
 
 def test_headings_begin_with_one_h1_and_leave_no_level_out() -> None:
@@ -101,3 +108,29 @@ def test_every_text_stands_out_from_what_is_behind_it(theme: int) -> None:
         for text in ("ink", "muted", "front", "good", "bad"):
             one, other = sorted((luminance(colours[text]), luminance(behind)))
             assert (other + 0.05) / (one + 0.05) >= 4.5, f"{text} on {ground}"
+
+
+def test_every_figure_is_a_page_of_its_own_with_its_charts_and_pickers() -> None:
+    reported()
+    settings = fake_project.settings()
+    summary = artifact.read_json(artifact.SUMMARY, Summary)
+    pages = figures(gather(settings.plan), summary, waterfalls(summary))
+    assert list(pages) == list(FIGURES)
+    charts = {name: [*planted.figures(html)] for name, html in pages.items()}
+    parts = ["waterfall-accuracy", "waterfall-size", "waterfall-latency"]
+    assert charts == {
+        "trade": ["scatter"], "steps": parts, "latencies": ["latencies"], "classes": ["class-changes"],
+    }  # fmt: skip
+    for name, html in pages.items():
+        reader = Reader(html)
+        assert reader.open == [] and {*charts[name], "axes", "plotly", "no-charts"} <= set(reader.ids)
+        assert len(reader.ids) == len(set(reader.ids))
+        assert all(link.startswith("data:") for link in reader.links), "it loads nothing"
+    assert 'id="scatter-x"' in pages["trade"] and 'id="leaf"' in pages["steps"]
+
+
+def test_steps_without_a_second_variant_are_no_figure() -> None:
+    reported()
+    summary = artifact.read_json(artifact.SUMMARY, Summary)
+    alone = summary.model_copy(update={"rows": summary.rows[:1]})
+    assert "steps" not in figures(gather(fake_project.settings().plan), alone, waterfalls(alone))

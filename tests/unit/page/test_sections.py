@@ -13,7 +13,8 @@ from tasks.core.findings import Portability
 from tasks.page.again import plan_text
 from tasks.page.checklist import checklist
 from tasks.page.gathered import gather
-from tasks.page.render import promotable, seen
+from tasks.page.said import promotable
+from tasks.page.seen import seen
 from tasks.plan import load
 from tests.unit import fake_project
 from tests.unit.page.planted import around, reported, table

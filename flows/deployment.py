@@ -76,8 +76,11 @@ def on_drift(deployment_id: UUID, *, enabled: bool) -> AutomationCore:
     )
 
 
-def on_silence() -> AutomationCore:
-    """Mark a run as crashed whose process no longer sends heartbeats: it would keep the one place for ever."""
+def on_silence(after_s: float = 3 * HEARTBEAT_S) -> AutomationCore:
+    """Mark a run as crashed whose process no longer sends heartbeats: it would keep the one place for ever.
+
+    The tag is matched by its id: a heartbeat's has no name. `after_s`: at least 10, as Prefect demands.
+    """
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
@@ -86,13 +89,15 @@ def on_silence() -> AutomationCore:
     ends = ("Completed", "Failed", "Cancelled", "Crashed")
     silent = EventTrigger(
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.name": "stillroom"}),
+        match_related=ResourceSpecification(
+            {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.stillroom"}
+        ),
         for_each={"prefect.resource.id"},
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=3 * HEARTBEAT_S),
+        within=timedelta(seconds=after_s),
     )
     return AutomationCore(
         name="stillroom: runs that fell silent",

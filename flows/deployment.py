@@ -108,12 +108,14 @@ def on_silence(after_s: float = 3 * HEARTBEAT_S) -> AutomationCore:
 
 
 def put(client: SyncPrefectClient, wanted: AutomationCore) -> None:
-    """Create the automation, or replace the one of its name."""
+    """Create the automation, or replace the one of its name, and further ones: `prefect deploy` adds one each time."""
     found = [a for a in client.read_automations() if a.name == wanted.name]
     if found:
         client.update_automation(found[0].id, wanted)
     else:
         client.create_automation(wanted)
+    for more in found[1:]:
+        client.delete_automation(more.id)
 
 
 def ensure_pool(client: SyncPrefectClient, name: str = POOL) -> None:

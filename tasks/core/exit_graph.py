@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tasks.core import int8
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
-from tasks.core.export import session
+from tasks.core.export import LEVELS, session
 from tasks.core.graph import drop_unused, float_output
 from tasks.core.quiet import quiet
 from tasks.core.stitch import LOGITS, chain, inlined, model
@@ -27,9 +27,9 @@ Array = np.ndarray[Any, Any]
 HIDDEN = "hidden"
 
 
-def answers(segments: Sequence[onnx.ModelProto], split: Split) -> Array:
-    """(K, N, C) logits of every exit for all rows of `split`, as if none had left early."""
-    sessions = [session(proto) for proto in segments]
+def answers(segments: Sequence[onnx.ModelProto], split: Split, level: str = LEVELS[-1]) -> Array:
+    """(K, N, C) logits of every exit for all rows of `split`, as if none had left early; `level` is one of LEVELS."""
+    sessions = [session(proto, level) for proto in segments]
     found: list[list[Array]] = [[] for _ in segments]
     for inputs, _ in batches(split, 256):
         (x,) = inputs.values()

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 
-from tasks.core.arrays import batches
+from tasks.core.arrays import pick
 from tasks.core.contract import Data, Facts
-from tasks.core.errors import TechniqueError
-from tasks.core.export import LOGITS, PARITY_LIMIT, PARITY_ROWS, session
+from tasks.core.exit_graph import answers
+from tasks.core.export import LOGITS, PARITY_ROWS, at_every_level, session
 from tasks.core.thresholds import NEVER, Calibrated, confidence, costs_at, leaves_at
 
 Array = np.ndarray[Any, Any]
 ROUNDING = 1e-4
 
 
-def check(proto: onnx.ModelProto, logits_KNC: Array, thresholds: list[float], measure: str, data: Data) -> None:
-    """TechniqueError unless the stitched graph answers each row of val as the exit that it should leave at."""
-    inputs, _ = next(batches(data.split("val"), PARITY_ROWS))
-    (found_NC,) = session(proto).run([LOGITS], inputs)
-    some = logits_KNC[:, : len(found_NC)]
-    sure_EN = np.stack([confidence(logits, measure) for logits in some[:-1]])
-    expected_NC = some[leaves_at(sure_EN, thresholds), np.arange(len(found_NC))]
-    # A row within rounding of a threshold may leave at either exit.
-    clear = (np.abs(sure_EN - np.array(thresholds)[:, None]) > ROUNDING).all(axis=0)
-    difference = float(np.abs(found_NC - expected_NC)[clear].max(initial=0) / expected_NC.std())
-    if not difference <= PARITY_LIMIT:
-        raise TechniqueError(f"early_exit: the stitched graph is off its segments by {difference:.1e}; it is wrong")
+def check(
+    proto: onnx.ModelProto, segments: Sequence[onnx.ModelProto], thresholds: list[float], measure: str, data: Data
+) -> None:
+    """TechniqueError unless the stitched graph answers each row of val as the exit that it should leave at.
+
+    At every level of optimization, against the segments at the same one.
+    """
+    val = data.split("val")
+    some = pick(val, np.arange(min(PARITY_ROWS, len(val))))
+    inputs = {name: np.asarray(rows[:]) for name, rows in some.inputs.items()}
+
+    def difference(level: str) -> float:
+        logits_KNC = answers(segments, some, level)
+        (found_NC,) = session(proto, level).run([LOGITS], inputs)
+        sure_EN = np.stack([confidence(logits, measure) for logits in logits_KNC[:-1]])
+        expected_NC = logits_KNC[leaves_at(sure_EN, thresholds), np.arange(len(some))]
+        # A row within rounding of a threshold may leave at either exit.
+        clear = (np.abs(sure_EN - np.array(thresholds)[:, None]) > ROUNDING).all(axis=0)
+        return float(np.abs(found_NC - expected_NC)[clear].max(initial=0) / expected_NC.std())
+
+    at_every_level(difference, "early_exit: the stitched graph and its segments")
 
 
 def described(names: list[str], best: Calibrated, logits_KNC: Array, macs: tuple[Array, Array], data: Data) -> Facts:

@@ -6,6 +6,7 @@ with the graph as it is written and with what ONNX Runtime makes of it at each o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,14 +97,25 @@ def parity(network: Network, proto: onnx.ModelProto, data: Data) -> float:
     inputs, _ = next(batches(val, min(PARITY_ROWS, len(val))))
     with torch.no_grad():
         reference = network.module.eval()(*(torch.tensor(x) for x in inputs.values())).numpy()
+    return at_every_level(
+        lambda level: relative_difference(session(proto, level).run([LOGITS], inputs)[0], reference),
+        "parity: ONNX Runtime and PyTorch",
+    )
+
+
+def at_every_level(difference: Callable[[str], float], what: str) -> float:
+    """The worst of `difference(level)` over LEVELS, relative to the logits' scale; `what` it is between, in words.
+
+    Raises TechniqueError above PARITY_LIMIT, naming the level.
+    """
     worst = 0.0
     for level in LEVELS:
-        difference = relative_difference(session(proto, level).run([LOGITS], inputs)[0], reference)
-        if not difference <= PARITY_LIMIT:
-            at = "" if level == LEVELS[0] else f" once it optimizes the graph ({level})"
+        found = difference(level)
+        if not found <= PARITY_LIMIT:
+            at = "" if level == LEVELS[0] else f" once ONNX Runtime optimizes the graph ({level})"
             raise TechniqueError(
-                f"parity: ONNX Runtime and PyTorch differ by {difference:.1e} of the logits' scale{at}; "
+                f"{what} differ by {found:.1e} of the logits' scale{at}; "
                 f"at most {PARITY_LIMIT:.0e} is allowed, so the exported model is not the network"
             )
-        worst = max(worst, difference)
+        worst = max(worst, found)
     return worst

@@ -101,7 +101,7 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
     macs = work(found, heads)
     best = calibrated(logits_KNC, macs, data, params)
     proto = plain(exit_graph.stitched(segments, best.thresholds, params.confidence, len(data.classes)))
-    exit_routes.check(proto, logits_KNC, best.thresholds, params.confidence, data)
+    exit_routes.check(proto, segments, best.thresholds, params.confidence, data)
     facts |= exit_routes.described([*heads], best, logits_KNC, macs, data)
     return Outcome(Graph(proto), {**facts, "macs_before": found[-1].macs, "macs_expected": round(best.cost)})
 

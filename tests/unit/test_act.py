@@ -15,7 +15,7 @@ from tasks.core import halting, halting_graph, halting_stages, stitch
 from tasks.core.contract import Network
 from tasks.core.errors import TechniqueError
 from tasks.core.exits import front_of
-from tasks.core.export import session
+from tasks.core.export import LEVELS, session
 from tasks.core.fit import fit
 from tasks.core.graph_macs import graph_macs
 from tasks.core.halting_work import histogram, mean_work, scores_of, work
@@ -99,7 +99,7 @@ def test_an_untrained_score_leaves_the_network_near_its_parent() -> None:
 
 
 @pytest.mark.integration
-def test_the_graph_answers_as_the_network_whatever_the_batch() -> None:
+def test_the_graph_answers_as_the_network_whatever_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     data, net = tiny.pictures(), net_of(0.5, 2.0)
     scores = scores_of(net, data.split("val"))
     units = [halting.shares(s, 0.5).units_N for s in scores]
@@ -121,8 +121,13 @@ def test_the_graph_answers_as_the_network_whatever_the_batch() -> None:
     every = fixed + sum(map(sum, costs))
     assert graph_macs(proto, {"images": rows.shape[1:]}) == every
     assert mean_work([torch.full((3,), 2)] * 3, fixed, costs) == every > mean_work(units, fixed, costs)
-    with pytest.raises(TechniqueError, match="it is wrong"):  # a planted fault: another network's graph
+    planted = "the stitched graph and the network differ by"
+    with pytest.raises(TechniqueError, match=planted):  # another network's graph
         halting_graph.check(proto, net_of(0.5, 3.0), 0.5, data)
+    for level in LEVELS:
+        with monkeypatch.context() as patch, pytest.raises(TechniqueError, match=planted):
+            patch.setattr(halting_graph, "session", tiny.spoilt(level))
+            halting_graph.check(proto, net, 0.5, data)
 
 
 @pytest.mark.integration

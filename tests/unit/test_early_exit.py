@@ -11,12 +11,13 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tasks.core import stitch, thresholds
-from tasks.core.contract import Graph, Network, Outcome
+from tasks.core import exit_graph, exit_routes, stitch, thresholds
+from tasks.core.contract import Data, Graph, Network, Outcome, Split
 from tasks.core.errors import TechniqueError
 from tasks.core.exit_graph import decided, stitched
-from tasks.core.export import session
+from tasks.core.export import LEVELS, session
 from tasks.core.graph_macs import graph_macs
+from tasks.core.preprocess import Preprocess
 from tasks.techniques import early_exit, quantize
 from tests.unit import tiny
 
@@ -67,6 +68,30 @@ def test_every_row_leaves_at_the_first_exit_that_is_sure_enough(measure: str, li
     alone = np.concatenate([run.run(None, {"x": rows[i : i + 1]})[0] for i in range(64)])
     np.testing.assert_allclose(together, by_hand(rows, limits, measure), rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("measure", thresholds.MEASURES)
+def test_a_stitched_graph_that_any_level_of_optimization_spoils_is_caught(
+    measure: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    part = Split({"x": rng.normal(size=(64, 4)).astype(np.float32) / 2}, np.arange(64) % 3)
+    data = Data(part, ("a", "b", "c"), Preprocess(kind="array"), val=part)
+    proto = stitched(three(), [0.6, 0.7], measure, 3)
+    exit_routes.check(proto, three(), [0.6, 0.7], measure, data)
+    wrong = stitched([segment(np.eye(4), np.ones((4, 3))), *three()[1:]], [0.6, 0.7], measure, 3)
+    monkeypatch.setattr(exit_routes, "session", lambda p, at: session(wrong if at == level else p, at))
+    with pytest.raises(TechniqueError, match="the stitched graph and its segments differ by"):
+        exit_routes.check(proto, three(), [0.6, 0.7], measure, data)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_exit_that_any_level_of_optimization_spoils_is_caught(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exit_graph, "session", tiny.spoilt(level))
+    with pytest.raises(TechniqueError, match="an exit in ONNX Runtime and in PyTorch differ by"):
+        exited(epochs=1)
 
 
 def test_what_is_skipped_is_not_computed() -> None:

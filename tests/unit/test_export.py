@@ -87,7 +87,7 @@ def test_a_fault_of_the_optimizer_is_caught(level: str, monkeypatch: pytest.Monk
         if tensor.name.endswith("weight"):
             tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 0, tensor.name))
     monkeypatch.setattr("tasks.core.export.session", lambda proto, at: session(wrong if at == level else proto, at))
-    with pytest.raises(TechniqueError, match=rf"once it optimizes the graph \({level}\)"):
+    with pytest.raises(TechniqueError, match=rf"once ONNX Runtime optimizes the graph \({level}\)"):
         parity(network, right, data)
 
 

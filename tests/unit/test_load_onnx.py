@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tasks.core.contract import Graph
 from tasks.core.errors import TechniqueError
-from tasks.core.export import OPSET, session
+from tasks.core.export import LEVELS, OPSET, session
 from tasks.plan import rows
 from tasks.plan.problems import Document
 from tasks.techniques import load_onnx, quantize
@@ -183,3 +183,22 @@ def test_the_plan_lets_only_onnx_techniques_follow() -> None:
     assert "with the model `none`" in trained
     (below,) = problems(given=given, again=("given", "load_onnx"))
     assert "found `given`; allowed: `data`, where `load_onnx` starts" in below
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_fault_at_any_level_of_optimization_is_caught(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tiny.spoilt(level)
+    monkeypatch.setattr(
+        "tasks.core.adopt.session",
+        lambda proto, at: (wrong if proto.graph.output[0].name == "logits" else session)(proto, at),
+    )
+    with pytest.raises(TechniqueError, match="the graph fitted to the data and the file differ by") as found:
+        adopted(linear())
+    assert (f"optimizes the graph ({level})" in str(found.value)) == (level != LEVELS[0])
+
+
+def test_a_file_of_integers_is_compared_with_itself_at_each_level() -> None:
+    """An optimizer may round integers otherwise, which is no fault of the fitting."""
+    small = quantize.apply(Graph(tiny.exported()), DATA, quantize.Params())
+    assert isinstance(small.model, Graph)
+    assert adopted(small.model.proto).facts["differs_from_file"] == 0

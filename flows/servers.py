@@ -13,6 +13,7 @@ from flows import tokens
 from flows.supervise import Server
 
 HOMES = Path(".stillroom/bentoml")
+FETCHED = Path(".stillroom/serving")  # where `python -m tasks fetch` and the follower put packages
 OVERRIDES = "BENTOML_CONFIG_OVERRIDES"
 
 
@@ -51,7 +52,8 @@ def keeper(asked: Asked, secrets: Mapping[str, str], *, first: bool) -> Server:
     """The one process that moves the row. The first one offers its package; one that comes back takes the row as is."""
     home = HOMES / "keeper"
     home.mkdir(parents=True, exist_ok=True)
-    env = {**_environment(asked), **secrets, "BENTOML_HOME": str(home.resolve())}
+    own = {"BENTOML_HOME": str(home.resolve()), "STILLROOM_FETCHED": str(FETCHED.resolve())}
+    env = {**_environment(asked), **secrets, **own}
     command = (sys.executable, "-m", "serving.keeper", "--port", str(asked.admin_port))
     offering = (*command, "--offer") if first else command
     return Server("keeper", offering, env, again=command, ready=f"{asked.keeper}/healthz", vital=first)

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
@@ -24,6 +25,7 @@ from serving.keeper.admin import Admin
 from serving.keeper.audit import Audit
 from serving.keeper.begin import begin, remember
 from serving.keeper.loop import Judge
+from serving.keeper.shelf import FOLDER, Shelf
 from serving.keeper.status import routes
 from serving.keeper.token import Tokens
 from serving.keeper.wake import Wake
@@ -34,6 +36,7 @@ log = logging.getLogger("stillroom.keeper")
 TICK_S = 1.0
 AWAY_MAX_S = 5.0
 FORGET_EVERY_S, FORGET_S = 600.0, 7 * 86_400.0  # feedback later than a week is refused anyway
+TIDY_EVERY_S = 60.0
 URL = "STILLROOM_CONTROL"
 
 
@@ -51,10 +54,13 @@ class Ticking(Protocol):
 class Keeper:
     """Keeps the row remembered and the store tidy, and lets the judge judge. Nothing that goes wrong ends it."""
 
-    def __init__(self, store: Store, package: Package, judge: Ticking | None, *, offer: bool) -> None:
+    def __init__(
+        self, store: Store, package: Package, judge: Ticking | None, *, offer: bool, shelf: Shelf | None = None
+    ) -> None:
         self._store, self._package, self._judge, self._offer = store, package, judge, offer
+        self._shelf = shelf
         self._row: State | None = None
-        self._forget_at_s = 0.0
+        self._forget_at_s = self._tidy_at_s = 0.0
 
     def findings(self) -> tuple[Any, ...]:
         """What the judge found last; none where nobody judges."""
@@ -77,19 +83,24 @@ class Keeper:
             time.sleep(wait_s)
 
     def tick(self) -> None:
-        """Once: begin where there is no row, remember the row, judge, and now and then forget what is old."""
+        """Once: begin where there is no row, remember the row, judge, and now and then let go of what is old."""
         row = self._store.read()
         if row is None or self._offer:
             row = begin(self._store, self._package, Audit(self._store), offer=self._offer)
             self._offer = False
         if row != self._row:
             remember(self._store, row)
-            self._row = row
+            self._row, self._tidy_at_s = row, 0.0
+            if self._shelf is not None:
+                self._shelf.note(row)
         if self._judge is not None:
             self._judge.tick()
         if time.monotonic() >= self._forget_at_s:
             self._store.forget(FORGET_S)
             self._forget_at_s = time.monotonic() + FORGET_EVERY_S
+        if self._shelf is not None and time.monotonic() >= self._tidy_at_s:
+            self._shelf.tidy(self._store.presences(), self._store.now_s())
+            self._tidy_at_s = time.monotonic() + TIDY_EVERY_S
 
 
 def main(arguments: list[str]) -> int:
@@ -111,7 +122,9 @@ def main(arguments: list[str]) -> int:
         print(f"stillroom: {e}", file=sys.stderr)
         return 1
     judge = Judge(store, package)
-    keeper = Keeper(store, package, judge, offer=asked.offer)
+    fetched = os.environ.get(FOLDER)
+    shelf = Shelf(Path(fetched), store.where) if fetched else None
+    keeper = Keeper(store, package, judge, offer=asked.offer, shelf=shelf)
     threading.Thread(target=keeper.run, daemon=True, name="keeper").start()
     tokens = Tokens.read()
     shown = (*routes(store, package.rollout.stages, keeper.findings), *face.routes(judge.exposition))

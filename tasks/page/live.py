@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tasks.deploy.alerts import Limits, alerts, read_alerts
 from tasks.deploy.dashboard import dashboard, read_dashboard
 from tasks.page.seen import Item
@@ -19,7 +21,17 @@ def monitoring(rollout: Rollout) -> Item:
         " more disagreement than on val; inputs are watched for drift"
     )
     told += "" if rollout.notify.webhook else "; notify.webhook is empty: decisions are told to nobody but Prometheus"
+    if missing := [*_missing(rollout)]:
+        return Item("Monitoring set up", "open", f"{'; '.join(missing)}. Apart from that, {told}")
     return Item("Monitoring set up", "done", told)
+
+
+def _missing(rollout: Rollout) -> Iterator[str]:
+    """What rollout.yaml leaves out, without which nobody would notice harm by itself."""
+    if not rollout.control.url:
+        yield "control.url is empty: no keeper judges what is served or takes it back"
+    if not rollout.shadow.share:
+        yield "shadow.share is 0: answers are not compared with the full model's"
 
 
 def _limits(rollout: Rollout) -> Limits:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.core.contract import Card
 from tasks.core.findings import Portability
 from tasks.page.again import plan_text
 from tasks.page.checklist import checklist
@@ -16,6 +17,7 @@ from tasks.page.gathered import gather
 from tasks.page.said import promotable
 from tasks.page.seen import seen
 from tasks.plan import load
+from tasks.plan.service import Control, Shadow
 from tests.unit import fake_project
 from tests.unit.page.planted import around, reported, table
 
@@ -46,6 +48,52 @@ def test_monitoring_and_ab_test_are_told_from_rollout() -> None:
     assert state == "done" and "in stages of 1%, 10%, 50%, 90%, each after 500 rows" in told
     assert checked(treatment_share=0.0)["A/B test planned"][0] == "open"
     assert "stages" not in checked(stages=())["A/B test planned"][1]
+
+
+def test_monitoring_is_open_where_nobody_judges_or_nothing_is_compared() -> None:
+    state, told = checked(control=Control(url=""))["Monitoring set up"]
+    assert state == "open" and told.startswith("control.url is empty: no keeper judges")
+    state, told = checked(shadow=Shadow(share=0))["Monitoring set up"]
+    assert state == "open" and told.startswith("shadow.share is 0") and "control.url" not in told
+
+
+def judged(**changes: Any) -> dict[str, tuple[str, str]]:
+    """The list of a project in which something is otherwise than `seen` tells."""
+    reported()
+    settings = fake_project.settings()
+    found = seen(settings, gather(settings.plan))._replace(**changes)
+    return {item.title: (item.state, item.because) for item in checklist(found)}
+
+
+def cards(**techniques: tuple[str, str, dict[str, Any]]) -> dict[str, Card]:
+    """Cards of rows, by (parent, technique, parameters)."""
+    return {
+        name: Card(variant=name, parent=parent, technique=technique, form="torch", params=params, facts={})
+        for name, (parent, technique, params) in techniques.items()
+    }
+
+
+def test_a_baseline_that_is_compressed_or_was_not_measured_is_open() -> None:
+    assert judged()["Baseline measured"] == ("done", "baseline: 60 test rows, 100 timed calls")
+    state, told = judged(reference="student_int8")["Baseline measured"]
+    assert state == "open" and "compressed itself, by student_int8 (distill), student (distill)" in told
+    reported()
+    timings = {
+        name: t.model_copy(update={"calls": 0}) for name, t in gather(fake_project.settings().plan).timings.items()
+    }
+    assert judged(timings=timings)["Baseline measured"][0] == "open"
+
+
+def test_iterated_is_a_technique_in_two_rows_or_one_that_tries_again_by_itself() -> None:
+    assert judged()["Iterated"][0] == "done" and "distill in 2 rows" in judged()["Iterated"][1]
+    base, once = ("data", "train", {}), ("baseline", "prune", {"rounds": 1})
+    plain = cards(baseline=base, student=once, student_int8=("student", "quantize", {"rounds": None}))
+    state, told = judged(cards=plain)["Iterated"]
+    assert state == "open" and told.startswith("no technique was tried in a second way") and "0 2 * * *" in told
+    trained = cards(baseline=base, student=("data", "train", {}), student_int8=once)
+    assert judged(cards=trained)["Iterated"][0] == "open", "to train twice is no attempt at compression"
+    lottery = cards(baseline=base, student=("baseline", "lottery", {"rounds": 3}), student_int8=once)
+    assert judged(cards=lottery)["Iterated"] == ("done", f"student: 3 rounds. {told.partition('parent. ')[2]}")
 
 
 def test_portability_has_a_row_for_every_int8_file() -> None:

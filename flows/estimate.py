@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from flows.evaluation import evaluate_s, grown_mb
 from tasks.core.frozen import Frozen
 from tasks.core.rehearsal import Kind, Lap, Sizes
 from tasks.core.results import Bench
@@ -14,7 +15,6 @@ from tasks.plan import Plan
 from tasks.plan.shorten import passes, shortened, trials
 
 STAGE_S = 1.0  # what DVC takes about a step: hashing, its lock, its cache
-ROUGH_STEP_S = 5.0  # a step, roughly, beside the passes of its training
 
 
 class Rehearsed(NamedTuple):
@@ -53,7 +53,8 @@ def estimates(plan: Plan, sizes: Sizes, done: Sequence[Rehearsed], bench: Bench,
         elif verb == "build":
             seconds, peak = build_s(plan, name, sizes, each), peak + data_mb
         elif verb == "evaluate":
-            seconds = evaluate_s(sizes, each, row_s[name] + row_s[plan.choose.reference])
+            seconds = evaluate_s(sizes, each.seconds, each.laps, row_s[name] + row_s[plan.choose.reference])
+            peak += grown_mb(each.laps, sizes)
         elif verb == "bench":
             seconds = bench_s(plan, bench, each)
         seconds += each.start_s + STAGE_S
@@ -90,11 +91,6 @@ def row_seconds(seen: Sequence[Lap], kind: Kind) -> float:
     return median(rates[1:] or rates) if rates else 0.0
 
 
-def evaluate_s(sizes: Sizes, seen: Rehearsed, pair_s: float) -> float:
-    """All rows of val and test, answered by the variant and the reference in `pair_s` a row."""
-    return seen.seconds + pair_s * sum(sizes.rows[split] - sizes.rehearsed[split] for split in ("val", "test"))
-
-
 def bench_s(plan: Plan, bench: Bench, seen: Rehearsed) -> float:
     """Rounds until every interval is narrow enough, each as long as the plan says; no longer than `budget_s`."""
     block = plan.bench
@@ -103,13 +99,17 @@ def bench_s(plan: Plan, bench: Bench, seen: Rehearsed) -> float:
     rounds = next(iter(bench.timings.values()))[0].rounds
     # An interval narrows with the square root of the time that was measured.
     needed = rounds * (max(widths) / block.precision) ** 2
-    points = len(block.engines) * len(block.threads)
-    return seen.seconds + points * min(block.budget_s, max(needed, block.rounds) * calls_s)
+    return seen.seconds + races(plan) * min(block.budget_s, max(needed, block.rounds) * calls_s)
 
 
-def rough_s(sizes: Sizes, trained: Mapping[str, int], first: Rehearsed, stages: int) -> float:
-    """The whole run, judged by the first row that was trained: as if every pass of the others took as long."""
-    return sum(trained.values()) * pass_s(first.laps, sizes) + stages * ROUGH_STEP_S
+def races(plan: Plan) -> int:
+    """How often rounds are added until it is enough: once for each engine and thread count."""
+    return len(plan.bench.engines) * len(plan.bench.threads)
+
+
+def budget_s(plan: Plan) -> float:
+    """For how long the bench may add rounds at most."""
+    return races(plan) * plan.bench.budget_s
 
 
 def disk_mb(folder: Path, verb: str, name: str) -> float:

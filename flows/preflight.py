@@ -13,18 +13,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator
 
-from flows.estimate import Estimate, Rehearsed, estimates, rough_s
+from flows.estimate import Estimate, Rehearsed, estimates
+from flows.length import Length
 from flows.rehearsal import FOLDER, PreflightError, rehearsal
 from flows.stages import stages
 from tasks.core.artifact import BENCH, read_json
 from tasks.core.rehearsal import SIZES, Sizes
 from tasks.core.results import Bench
 from tasks.plan import Plan
-from tasks.plan.shorten import passes
 
 ANSWER_S = 5.0  # how long the tracking server may take
-LONG_S = 180.0  # a run that would take longer is rehearsed unasked
-FEW_ROWS = 20_000  # that all passes read together: no network needs long for so few
 
 
 def preflight(
@@ -34,8 +32,8 @@ def preflight(
 
     Unless it is asked for, it ends as soon as the run is seen to be short, and returns an empty list.
     """
-    trained = {name: passes(row.params) for name, row in plan.variants.items() if f"build@{name}" in stale}
-    if not asked and not sum(trained.values()):
+    length = Length(plan, stale)
+    if not asked and length.short_unseen():
         return []
     if address := os.environ.get("MLFLOW_TRACKING_URI", ""):
         require_answer(address)
@@ -45,7 +43,7 @@ def preflight(
             tell(step)
             done.append(run(step))
             sizes = read_json(FOLDER / SIZES, Sizes)
-            if not asked and is_short(sizes, trained, done, len(stale)):
+            if not asked and length.short(sizes, done):
                 return []
         found = estimates(plan, sizes, done, read_json(FOLDER / BENCH, Bench), FOLDER)
     return [each for each in found if each.step in stale or each.step == "track"]
@@ -72,14 +70,3 @@ def steps(plan: Plan, stale: Collection[str]) -> Iterator[str]:
     """
     yield from (s.name for s in stages(plan) if s.name in stale or not s.name.startswith("build@"))
     yield from ("serve", "track")
-
-
-def is_short(sizes: Sizes, trained: dict[str, int], done: list[Rehearsed], stages_: int) -> bool:
-    """Whether what is known after `done` says that the run takes no more than a few minutes.
-
-    Looked at twice: once the rows are counted, and once a first row has been trained.
-    """
-    if len(done) == 1:
-        return sum(trained.values()) * sizes.rows["train"] < FEW_ROWS
-    seen = [each for each in done if each.laps]
-    return len(seen) == 1 and seen[0] is done[-1] and rough_s(sizes, trained, seen[0], stages_) < LONG_S

@@ -18,7 +18,7 @@ from tasks.core.frozen import Frozen
 
 VARIABLE: Final = "STILLROOM_LAPS"
 SIZES = ARTIFACTS / "full.json"
-Kind = Literal["train", "val", "answers", "calibration"]
+Kind = Literal["train", "val", "answers", "calibration", "predicted", "emulated"]
 PREPARED = Path(".prepared")  # in a rehearsal's folder: the run's own artifacts/data, where that is current
 
 
@@ -31,11 +31,17 @@ class Sizes(Frozen):
 
 
 class Lap(Frozen):
-    """A pass over rows: of training, of `val` after it, of `val` answered by themselves, or of calibration."""
+    """A pass over rows: of training, of `val` after it, of `val` answered by themselves, or of calibration.
+
+    `predicted`: a split that an evaluation answers, at `most` so many rows at once, for which the process `grown_mb`.
+    `emulated`: rows computed as on other processors; at `most` so many are, however many there are.
+    """
 
     kind: Kind
     rows: int
     seconds: float
+    most: int | None = None
+    grown_mb: float = 0.0
 
 
 class Order(Frozen):
@@ -67,14 +73,25 @@ def rehearsing() -> bool:
 
 
 @contextmanager
-def lap(kind: Kind, rows: int) -> Iterator[None]:
+def lap(kind: Kind, rows: int, most: int | None = None) -> Iterator[None]:
     """Note what the pass inside took, one line a lap; nothing when no file is asked for."""
-    began, worked = time.perf_counter(), time.process_time()
+    file = os.environ.get(VARIABLE)
+    if not file:
+        yield
+        return
+    held, began, worked = held_mb(), time.perf_counter(), time.process_time()
     yield
-    if file := os.environ.get(VARIABLE):
-        took = min(time.perf_counter() - began, time.process_time() - worked)
-        with Path(file).open("a", encoding="utf-8") as out:
-            out.write(Lap(kind=kind, rows=rows, seconds=took).model_dump_json() + "\n")
+    took = min(time.perf_counter() - began, time.process_time() - worked)
+    grown = max(0.0, held_mb() - held)
+    with Path(file).open("a", encoding="utf-8") as out:
+        out.write(Lap(kind=kind, rows=rows, seconds=took, most=most, grown_mb=grown).model_dump_json() + "\n")
+
+
+def held_mb() -> float:
+    """The memory that this process holds now."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss) / 1e6
 
 
 def laps(file: Path) -> tuple[Lap, ...]:

@@ -16,6 +16,7 @@ from tasks.core.arrays import batches, pick
 from tasks.core.contract import Split
 from tasks.core.findings import Portability
 from tasks.core.graph import every_node
+from tasks.core.rehearsal import lap
 from tasks.evidence.at_risk import constants, label, refuse_unknown, risky
 from tasks.evidence.integer_layers import FACTORS, Arithmetic
 from tasks.evidence.interpret import Interpreter, fused
@@ -47,7 +48,9 @@ def judge(path: Path, split: Split, macs: int, one_by_one: bool) -> Portability 
         if not at_risk:
             return Portability(verdict="portable by proof", layers=len(layers), sentence=sentence_of_proof(len(layers)))
         rows = int(np.clip(WORK / max(1, macs), FEWEST, MOST))
-        return emulate(model, sample(split, rows), 1 if one_by_one else AT_ONCE, at_risk, len(layers))
+        some = sample(split, rows)
+        with lap("emulated", len(some), most=rows):
+            return emulate(model, some, 1 if one_by_one else AT_ONCE, at_risk, len(layers))
     except NotJudgedError as e:
         found = f"INT8 portability not judged: {e}; try the file on a processor without VNNI before you ship it to one"
         return Portability(verdict="not judged", layers=len(layers), sentence=found)

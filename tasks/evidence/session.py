@@ -16,6 +16,7 @@ import numpy as np
 from tasks.core.arrays import batches
 from tasks.core.contract import Split
 from tasks.core.errors import ArtifactError, nearest
+from tasks.core.rehearsal import lap
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -76,11 +77,12 @@ def predict(session: InferenceSession, split: Split, batch: int = 256) -> Array:
     """Logits (N, C) float32 of all N rows, `batch` rows at a time; ArtifactError when one is NaN or infinite."""
     names = feed_names(session, split)
     parts: list[Array] = []
-    for inputs, _ in batches(split, batch):
-        (logits,) = session.run([OUTPUT], {name: inputs[name] for name in names})
-        if not np.isfinite(logits).all():
-            raise ArtifactError(f"the model gives NaN or infinite logits in rows {len(parts) * batch} and on")
-        parts.append(logits)
+    with lap("predicted", len(split), most=batch):
+        for inputs, _ in batches(split, batch):
+            (logits,) = session.run([OUTPUT], {name: inputs[name] for name in names})
+            if not np.isfinite(logits).all():
+                raise ArtifactError(f"the model gives NaN or infinite logits in rows {len(parts) * batch} and on")
+            parts.append(logits)
     if not parts:
         raise ArtifactError("there are no rows to predict")
     return np.concatenate(parts).astype(np.float32, copy=False)

@@ -14,23 +14,26 @@ import torch
 import yaml
 from torch import nn
 
-from flows import preflight, rehearsal
+from flows import evaluation, length, preflight, rehearsal
 from flows.estimate import STAGE_S, Estimate, Rehearsed, estimates
 from flows.foretell import SPARE_MB, Room, foretold, text
+from flows.length import Length
 from flows.stages import stages
 from tasks import handful, prepare
 from tasks.core.artifact import DATA, read_json, write_json
-from tasks.core.contract import Split
+from tasks.core.contract import Params, Split
 from tasks.core.dataset import read_data
 from tasks.core.errors import DataError
 from tasks.core.findings import Interval
+from tasks.core.last_run import RUN_RECORD
 from tasks.core.rehearsal import PREPARED, SIZES, VARIABLE, Lap, Sizes, lap, laps
 from tasks.core.results import Bench, Timing
 from tasks.core.settle import settle_in_rehearsal
-from tasks.plan import load
+from tasks.plan import Plan, load
 from tasks.plan.gate import load_plan
 from tasks.plan.service import Ceiling
 from tasks.plan.shorten import batch, passes, short_plan, shortened
+from tests.unit import fake_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -201,6 +204,33 @@ def test_estimate_grows_with_passes_and_rows(tmp_path: Path, monkeypatch: pytest
     )  # the fewest rounds that the plan allows
 
 
+SIZES_OF_RUN = Sizes(
+    rows={"train": 1000, "calibration": 10, "val": 200, "test": 2000},
+    rehearsed={"train": 100, "calibration": 10, "val": 20, "test": 40},
+    row_bytes=1000,
+)
+
+
+def test_an_evaluation_grows_with_the_rows_that_are_emulated_and_those_answered_at_once() -> None:
+    laps = (
+        *(
+            Lap(kind="predicted", rows=rows, seconds=rows / 100, most=256, grown_mb=mb)
+            for rows, mb in ((20, 3), (40, 5))
+        ),
+        Lap(kind="emulated", rows=20, seconds=2.0, most=178),
+    )
+    # 4 s, of them 2 for 20 rows emulated, which become 178; 2140 rows more are answered at 0.01 s by both sides
+    assert evaluation.evaluate_s(SIZES_OF_RUN, 4.0, laps, 0.01) == pytest.approx(2 + 0.1 * 178 + 0.01 * 2140)
+    # a pair of laps is both splits answered by one side
+    assert evaluation.answers_s(laps, SIZES_OF_RUN) == pytest.approx(0.01 * 2200 + 0.1 * 178)
+    assert evaluation.grown_mb(laps, SIZES_OF_RUN) == pytest.approx(8 * (256 / 40 - 1))
+    few = SIZES_OF_RUN.model_copy(update={"rows": {"train": 1, "calibration": 1, "val": 100, "test": 60}})
+    assert evaluation.emulated_s(laps, few) == pytest.approx(0.1 * 100)  # val has no more
+    assert evaluation.grown_mb(laps, few) == pytest.approx(8 * (100 / 40 - 1))
+    one_by_one = (Lap(kind="predicted", rows=40, seconds=1.0, most=1, grown_mb=9.0),)
+    assert evaluation.grown_mb(one_by_one, SIZES_OF_RUN) == 0
+
+
 def test_what_is_foretold_is_held_against_the_room_there_is() -> None:
     found = [Estimate(step=f"build@v{k}", seconds=100, peak_mb=400 + k, disk_mb=10) for k in range(3)]
     found.append(Estimate(step="track", seconds=20, peak_mb=1, disk_mb=5))
@@ -214,21 +244,87 @@ def test_what_is_foretold_is_held_against_the_room_there_is() -> None:
     assert "would compute nothing" in text(foretold([], 2, Room(memory_mb=1, disk_mb=1)))
 
 
-def test_a_plan_that_trains_nothing_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_trains_and_evaluates_nothing_is_judged_by_the_steps_and_the_budget_of_the_bench(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(preflight, "rehearsal", lambda *_: pytest.fail("nothing to rehearse"))
     plan = load(ROOT / "params").plan
     assert preflight.preflight(plan, {"build@student_int8", "bench", "choose"}, asked=False) == []
+    ran = fake(monkeypatch, tmp_path, rows=1, pass_s=0.0)
+    known(monkeypatch)
+    long = plan.model_copy(update={"bench": plan.bench.model_copy(update={"threads": (1, 2, 4)})})  # a minute for each
+    preflight.preflight(long, {"build@student_int8", "bench", "choose"}, asked=False)
+    assert ran[-2:] == ["serve", "track"]
+    assert preflight.preflight(long, {"build@student_int8", "choose"}, asked=False) == []
 
 
-def fake(monkeypatch: pytest.MonkeyPatch, folder: Path, rows: int, pass_s: float) -> list[str]:
-    """A rehearsal of a train split of `rows` whose passes take `pass_s`; the steps that it is asked for."""
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal that is seen to its end is estimated elsewhere."""
+    monkeypatch.setattr(preflight, "read_json", lambda path, kind: None if kind is Bench else read_json(path, kind))
+    monkeypatch.setattr(preflight, "estimates", lambda *_: [])
+
+
+def loads(plan: Plan) -> Plan:
+    """The plan with rows that train nothing, as those of `load` and `load_onnx`."""
+    rows = {name: row.model_copy(update={"params": Params()}) for name, row in plan.variants.items()}
+    return plan.model_copy(update={"variants": rows})
+
+
+@pytest.mark.parametrize(("rows", "row_s", "last"), [(100, 9.0, "prepare"), (9000, 1e-5, "evaluate"), (9000, 0.1, "")])
+def test_a_plan_that_trains_nothing_is_rehearsed_where_its_evaluations_take_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, row_s: float, last: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = loads(load(ROOT / "params").plan)
+    ran = fake(monkeypatch, tmp_path, rows=1, pass_s=0.0, judged=rows, row_s=row_s)
+    known(monkeypatch)
+    assert preflight.preflight(plan, {stage.name for stage in stages(plan)}, asked=False) == []
+    assert ran[-1].partition("@")[0] == (last or "track")
+    assert sum(step.startswith("evaluate@") for step in ran) == {"prepare": 0, "evaluate": 1, "": 6}[last]
+
+
+@pytest.mark.parametrize(("took", "rehearsed"), [(1.0, False), (50.0, True)])
+def test_evaluations_that_were_computed_before_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took: float, rehearsed: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = loads(load(ROOT / "params").plan)
+    stale = {f"evaluate@{name}" for name in plan.variants}
+    write_json(
+        RUN_RECORD, {"stages": {step: {"state": "computed", "seconds": 0, "computed_s": took} for step in stale}}
+    )
+    assert Length(plan, stale).short_unseen() is not rehearsed
+    assert not Length(plan, {*stale, "prepare"}).short_unseen()  # other data: what was remembered is of no use
+
+
+def test_few_rows_of_current_data_are_counted_without_a_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake_project.make_project()
+    plan = loads(load(ROOT / "params").plan)
+    assert Length(plan, {"evaluate@student"}).short_unseen()
+    monkeypatch.setattr(length, "FEW_ROWS", 180)  # 30 of val and 60 of test, both sides
+    assert not Length(plan, {"evaluate@student"}).short_unseen()
+
+
+def fake(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, rows: int, pass_s: float, judged: int = 64, row_s: float = 0.0
+) -> list[str]:
+    """A rehearsal of a train split of `rows` whose passes take `pass_s`; the steps that it is asked for.
+
+    Of `judged` rows of val and of test, each takes `row_s` to be answered.
+    """
     ran: list[str] = []
 
     def run(step: str) -> Rehearsed:
         ran.append(step)
         few = {"train": 64, "calibration": 64, "val": 64, "test": 64}
-        write_json(folder / SIZES, Sizes(rows={**few, "train": rows}, rehearsed=few, row_bytes=64))
+        full = {**few, "train": rows, "val": judged, "test": judged}
+        write_json(folder / SIZES, Sizes(rows=full, rehearsed=few, row_bytes=64))
         passed = (Lap(kind="train", rows=rows, seconds=pass_s),) if step.startswith("build@") else ()
+        if step.startswith("evaluate@"):
+            passed = (Lap(kind="predicted", rows=64, seconds=64 * row_s, most=256),) * 4
         return Rehearsed(step, 1.0, 1.0, 1.0, passed)
 
     @contextmanager
@@ -250,8 +346,7 @@ def test_an_unasked_rehearsal_ends_once_the_run_is_seen_to_be_short(
     ran = fake(monkeypatch, tmp_path, rows=1000, pass_s=0.1)  # 70 passes
     assert preflight.preflight(plan, stale, asked=False) == [] and ran == ["prepare", "build@baseline"]
     ran = fake(monkeypatch, tmp_path, rows=1000, pass_s=5.0)
-    monkeypatch.setattr(preflight, "read_json", lambda path, kind: None if kind is Bench else read_json(path, kind))
-    monkeypatch.setattr(preflight, "estimates", lambda *_: [])
+    known(monkeypatch)
     preflight.preflight(plan, stale - {"build@student"}, asked=False)
     assert ran == [n for n in (s.name for s in stages(plan)) if n != "build@student"] + ["serve", "track"]
 

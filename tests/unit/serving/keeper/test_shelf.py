@@ -55,7 +55,7 @@ def aged(package: Path) -> None:
 
 
 def left(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.is_dir()} - {"notes", ".fetch-abc"}
+    return {path.name for path in folder.iterdir() if path.is_dir()} - {"notes", ".fetch-abc", ".gone-3"}
 
 
 def row_of(store: Store, package: Path, **changes: object) -> State:
@@ -93,6 +93,7 @@ def through(store: Store, fetched: Path, *numbers: str) -> Keeper:
 def test_the_served_one_those_before_it_and_a_fresh_one_stay(store: Store, fetched: Path) -> None:
     through(store, fetched, "1", "2")
     assert left(fetched) == {"1", "2", "9"}, "what was there before, and no row was about, goes with the first swap"
+    assert not (fetched / ".gone-3").exists(), "what a keeper was killed over"
     assert (fetched / "notes").is_dir() and (fetched / ".fetch-abc").is_dir()
 
 

@@ -8,13 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 import uvicorn
 
 from serving.control.state import Event, Presence, State
-from serving.control.store import open_store
+from serving.control.store import Store, StoreError, open_store
 from serving.control.tally import ShadowTally, Tally, VariantTally
 from serving.keeper.admin import Admin
 from serving.keeper.status import routes
@@ -30,8 +31,8 @@ FINDING = {"rule": "error_rate", "outcome": "harm", "sentence": "3 of 40 answers
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[str]:
-    """The address of a keeper's port, over a store with one worker and some counts."""
+def store(tmp_path: Path) -> Iterator[Store]:
+    """One worker and some counts."""
     if not BROWSER:
         pytest.skip("there is no chromium or google-chrome on the path")
     store = open_store(f"sqlite:///{tmp_path / 'rollout.db'}", create=True)
@@ -50,6 +51,13 @@ def keeper(tmp_path: Path) -> Iterator[str]:
     )
     store.present(Presence(worker="host:1:abcdef", generation=1, package_sha256="a" * 64, rss_mb=90))
     store.append(Event(actor="keeper", kind="advance", generation=1, reason="enough evidence"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def keeper(store: Store) -> Iterator[str]:
+    """The address of a keeper's port, over the store."""
     app = Admin(store, Tokens.read(), routes(store, STAGES, lambda: (FINDING,))).app
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -59,7 +67,6 @@ def keeper(tmp_path: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
     thread.join(10)
-    store.close()
 
 
 def browse(url: str, folder: Path, *options: str) -> tuple[str, str, set[str]]:
@@ -98,3 +105,25 @@ def test_it_shows_the_rollout(keeper: str, tmp_path: Path, size: str) -> None:
     assert text_of(document, "cache").startswith("25.0 % of the requests")
     assert "follows" in text_of(document, "workers")
     assert "enough evidence" in text_of(document, "events")
+
+
+@pytest.mark.parametrize(("looks", "old"), [(1, False), (2, True), (3, False)])
+def test_what_is_old_is_said_to_be_and_no_longer_once_it_is_new(
+    keeper: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int, old: bool
+) -> None:
+    """The store is away at the page's second look, and back at its third; it looks every two seconds."""
+    reads, read = count(1), store.read
+
+    def away_once() -> State | None:
+        if next(reads) == 2:
+            raise StoreError("rollout.db is away")
+        return read()
+
+    monkeypatch.setattr(store, "read", away_once)
+    document, _, _ = browse(keeper, tmp_path, f"--virtual-time-budget={2000 * looks - 1000}")
+    assert next(reads) == looks + 1, "so often it has looked"
+    notice = "What is shown is old: rollout.db is away. Asking again."
+    assert text_of(document, "trouble") == (notice if old else "")
+    assert re.search(r'<div[^>]*id="trouble"[^>]*role="alert"', document), "read out by a screen reader"
+    assert text_of(document, "headline").startswith("Version 7 for 10 %"), "it stays to be seen"
+    assert "90.0 % of 10" in text_of(document, "answers")

@@ -1,10 +1,11 @@
 """What follows from measurements of one variant: parts of what the measuring steps write (see `results`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.core.frozen import Frozen
+from tasks.core.natural import by_name
 
 
 class Interval(Frozen):
@@ -38,8 +39,8 @@ class Harm(Frozen):
     mcnemar_p: float
     flips: float
     mends: float
-    recall_drop: dict[str, Interval]
-    group_drop: dict[str, Interval] = Field(default_factory=dict)
+    recall_drop: Annotated[dict[str, Interval], AfterValidator(by_name)]
+    group_drop: Annotated[dict[str, Interval], AfterValidator(by_name)] = Field(default_factory=dict)
     hurt_classes: tuple[str, ...] = ()
     hurt_groups: tuple[str, ...] = ()
     never_predicted: tuple[str, ...] = ()

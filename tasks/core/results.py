@@ -3,14 +3,15 @@
 Sizes are bytes, times are milliseconds, shares and accuracies are fractions of one.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.core.artifact import BENCH
 from tasks.core.errors import ArtifactError
 from tasks.core.findings import Footprint, Harm, Interval, Limit, Marks, Noise, Portability, Worth
 from tasks.core.frozen import Frozen
+from tasks.core.natural import by_name
 from tasks.core.points import EngineName, Point
 
 
@@ -25,8 +26,8 @@ class Quality(Frozen):
     rows: int
     accuracy: float
     macro_f1: float
-    per_class_recall: dict[str, float]
-    per_group_accuracy: dict[str, float] = Field(default_factory=dict)
+    per_class_recall: Annotated[dict[str, float], AfterValidator(by_name)]
+    per_group_accuracy: Annotated[dict[str, float], AfterValidator(by_name)] = Field(default_factory=dict)
     agreement: float
     calibration_error: float
 

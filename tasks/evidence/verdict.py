@@ -109,4 +109,4 @@ def class_changes(mine: Evaluation, reference: Evaluation) -> list[ClassChange]:
     before, after = reference.test.per_class_recall, mine.test.per_class_recall
     changes = [ClassChange(name, before[name], after[name], drop) for name, drop in mine.harm.recall_drop.items()]
     moved = sorted(changes, key=lambda c: -abs(c.change))[:NEVER_MORE]
-    return sorted(moved, key=lambda c: (c.change, c.name))
+    return sorted(moved, key=lambda c: c.change)

@@ -1,7 +1,8 @@
 """Files in folders named after their class: <path>/<split>/<class>/*, or <path>/<class>/*, which is all train.
 
-Classes and files count in the order of their names. What begins with a dot is not looked at; any other stray is an
-error.
+Classes and files count in the order of their names, by spelling, "10" before "2", as torchvision's ImageFolder numbers
+them: a network trained on the same folders elsewhere has these ids. Pages and tables show them in order.
+What begins with a dot is not looked at; any other stray is an error.
 """
 
 from __future__ import annotations

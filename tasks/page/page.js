@@ -87,7 +87,7 @@
     const words = heading.classList.contains("text") || column === 0;
     const key = (row) => (words ? row.cells[column].textContent.replace(/[└\s]/g, "") : figureOf(row.cells[column]));
     const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
-    rows.sort(([a], [b]) => (words ? a.localeCompare(b) : (Number.isNaN(a) ? 0 : a) - (Number.isNaN(b) ? 0 : b)));
+    rows.sort(([a], [b]) => (words ? a.localeCompare(b, undefined, { numeric: true }) : (Number.isNaN(a) ? 0 : a) - (Number.isNaN(b) ? 0 : b)));
     if (down) rows.reverse();
     table.tBodies[0].append(...rows.map(([, row]) => row));
     table.classList.add("sorted");

@@ -79,6 +79,27 @@ def test_cold_start_and_memory_of_every_variant(written: Bench) -> None:
         assert foot.peak_memory_mb > 20 and foot.peak_memory_mb > foot.model_memory_mb >= 0
 
 
+def test_a_sweep_over_threads_measures_every_count_at_every_batch_size_and_prints_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake.make_project()
+    plan = fake.settings().plan
+    swept = plan.bench.model_copy(update={"threads": (1, 2, 3), "budget_s": 0.1})
+    bench.run(fake.settings().model_copy(update={"plan": plan.model_copy(update={"bench": swept})}))
+    found, said = artifact.read_json(artifact.BENCH, Bench), capsys.readouterr().out
+    points = [Point("onnxruntime", threads, batch) for threads in (1, 2, 3) for batch in (1, 4)]
+    assert all([t.point for t in timings] == points for timings in found.timings.values())
+    assert found.comparisons == 3 * 2 * len(points)
+    assert [limit.threads for limit in found.limits] == [1, 2, 3]
+    assert set(found.footprints) == set(fake.PARENTS)
+    for point in points:
+        one = found.timing("student", point)
+        assert one.p50_ms > 0 and one.rows_per_s > 0 and one.rounds == len(one.round_ms) >= 10
+        assert one.limit_share is not None and one.limit_share > 0
+        assert f"{point}, {one.rounds} rounds" in said
+
+
 def test_missing_timing_is_named(written: Bench) -> None:
     with pytest.raises(artifact.ArtifactError, match="'student' at onnxruntime, 2 threads, batch 9"):
         written.timing("student", Point("onnxruntime", 2, 9))

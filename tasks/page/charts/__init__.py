@@ -28,6 +28,6 @@ def drawn(evidence: Evidence, waterfalls: Waterfalls, axes: Axes) -> dict[str, C
     }
     if waterfalls.leaves:
         found |= {f"waterfall-{part}": waterfall(waterfalls, reports, part) for part in PARTS}
-    if len(evidence.plan.bench.batch) > 1:
+    if max(len(evidence.plan.bench.batch), len(evidence.plan.bench.threads)) > 1:
         found["throughput"] = throughput(evidence.bench, first)
     return {name: chart for name, chart in found.items() if chart is not None}

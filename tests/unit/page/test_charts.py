@@ -7,10 +7,13 @@ import re
 
 import pytest
 
+from tasks.core import artifact
+from tasks.core.results import Bench
 from tasks.page.chart import signed
 from tasks.page.charts.class_changes import MOST_CLASSES
 from tasks.page.charts.sensitivity import sensitivity
-from tests.unit import fake_project
+from tasks.page.charts.throughput import throughput
+from tests.unit import fake_evidence, fake_project
 from tests.unit.page.planted import around, figures, reported, table, with_classes
 
 
@@ -34,6 +37,25 @@ def test_scatter_shows_every_variant_once_and_offers_every_axis() -> None:
     shown = {n: (x, y) for t in traces for n, x, y in zip(t["text"], t["x"], t["y"], strict=True)}
     assert shown == {"baseline": (1.0, 94.0), "student": (0.5, 93.0), "student_int8": (0.2, 89.0)}
     assert all(len(values) == 3 for values in known["axes"].values())
+
+
+def test_a_sweep_over_threads_is_a_line_a_count_or_the_axis_where_there_is_one_batch_size() -> None:
+    fake_evidence.plant()
+    planted = artifact.read_json(artifact.BENCH, Bench)
+
+    def drawn(batches: tuple[int, ...]) -> dict[str, dict[str, float]]:
+        each = [(n, b) for n in (1, 2) for b in batches]
+        timings = {
+            name: tuple(
+                found[0].model_copy(update={"threads": n, "batch": b, "rows_per_s": 10.0 * n * b}) for n, b in each
+            )
+            for name, found in planted.timings.items()
+        }
+        chart = throughput(planted.model_copy(update={"timings": timings}), ("student",))
+        return {line["name"]: dict(zip(line["x"], line["y"], strict=True)) for line in json.loads(chart.figure)["data"]}
+
+    assert drawn((1, 4))["student, onnxruntime, 2 threads"] == {"1": 20.0, "4": 80.0} and len(drawn((1, 4))) == 6
+    assert drawn((4,))["student"] == {"1": 40.0, "2": 80.0} and len(drawn((4,))) == 3
 
 
 def test_charts_take_the_pages_colours_and_no_others_of_ours() -> None:

@@ -36,7 +36,9 @@ def test_whatever_is_sent_the_document_tells_what_comes_back(tmp_path: Path, mak
         done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=600)
         told = client.get("/metrics").text
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert json.loads(report.read_text()), "a run that tested nothing would pass too"
+    ran = json.loads(report.read_text())
+    assert ran["complete"] and ran["operations"]["tested"] == ran["operations"]["total"] > 10
+    assert ran["test_cases"]["generated"] > 500, "a run that tested nothing would pass too"
     answered = [line for line in told.splitlines() if line.startswith('stillroom_requests_total{status="200"')]
     assert answered, "some of what it sent was answered"
     assert 'stillroom_requests_total{status="5' not in told

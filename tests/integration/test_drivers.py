@@ -69,6 +69,11 @@ def test_after_dvc_repro_a_flow_computes_nothing_and_says_so(by_dvc: Checkout) -
     assert "nothing had to be computed" in text
 
 
+def test_every_computed_stage_says_how_long_processors_worked_for_it(by_flow: Checkout) -> None:
+    stages = json.loads((by_flow.root / ".stillroom/first.json").read_text())["stages"]
+    assert all(stages[name]["computed_cpu_s"] > 0 for name in ALL)
+
+
 def test_independent_rows_ran_side_by_side_and_bench_alone(by_flow: Checkout) -> None:
     stages = json.loads((by_flow.root / ".stillroom/first.json").read_text())["stages"]
     span = {name: (s["began"], s["began"] + s["seconds"]) for name, s in stages.items()}

@@ -66,7 +66,8 @@ def test_an_interval_over_rounds_holds_in_95_of_100() -> None:
 
 def test_rounds_that_are_few_or_others_fall_back_on_the_reference() -> None:
     assert over((1.0,) * 5, (1.0,) * 5) is None and over((1.0,) * 9, (1.0,) * 8) is None
-    slow, fast = timing(1.0, 1.5, 1.0, 1), timing(0.5, 0.7, 1.0, 1)
+    reference = {"p50_ms": 1.0, "p95_ms": 1.5}
+    slow, fast = timing(1.0, 1.5, reference, 1), timing(0.5, 0.7, reference, 1)
     assert latency_over(fast, slow) == quotient(fast.ratio, slow.ratio)
     kept = [t.model_copy(update={"round_ms": tuple(t.p50_ms * k for k in range(1, 10))}) for t in (fast, slow)]
     assert latency_over(*kept) == Interval(value=0.5, low=0.5, high=0.5)

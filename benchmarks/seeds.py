@@ -21,6 +21,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from flows.environment import quiet
+from flows.leaving import leaving
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "params/examples"
@@ -97,6 +98,29 @@ def table(folders: list[Path], variants: list[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def leaving_table(folders: list[Path], variants: list[str]) -> str:
+    """Markdown: of every row whose work depends on the data row, where these leave; empty without such a row.
+
+    Shares and work are means over the seeds that have the place (an exit may be cut off); the ratio is as in `table`.
+    """
+    bench, lines = read(folders[0] / "results/bench.json"), []
+    for name in variants:
+        cards = [card for f in folders if (card := read(f / f"artifacts/{name}/card.json"))]
+        found = [leave for card in cards if (leave := leaving(name, card["facts"], None))]
+        if not found:
+            continue
+        shares: dict[str, list[float]] = {}
+        for leave in found:
+            for place in leave.places:
+                shares.setdefault(place.name, []).append(place.share)
+        histogram = ", ".join(f"{place}: {spread(values)} % ({len(values)})" for place, values in shares.items())
+        ratio = bench["timings"][name][0]["ratio"] if bench and name in bench["timings"] else None
+        latency = f"{ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]" if ratio else ""
+        lines.append(f"| {name} | {histogram} | {spread([leave.work for leave in found])} | {latency} |")
+    head = ["| row | rows of val that leave (seeds) | expected work, % | mean latency ratio |", "| --- " * 4 + "|"]
+    return "\n".join([*head, *lines]) if lines else ""
+
+
 def main() -> None:
     """Build all, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,6 +142,8 @@ def main() -> None:
     if not asked.no_bench and not (folders[0] / "results/bench.json").exists():
         step(folders[0], "bench")
     print(table(folders, variants))
+    if leave := leaving_table(folders, variants):
+        print(f"\n{leave}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 
 from pydantic import Field, JsonValue
 
+from flows.leaving import Leaving, leaving
 from tasks.core import artifact
 from tasks.core.contract import Card, Facts, Form, Params
 from tasks.core.errors import ArtifactError, PlanError, nearest
@@ -31,6 +32,7 @@ class Link(Frozen):
     left_alone: dict[str, JsonValue] = Field(
         description="the part of the facts that says what was not changed, and why"
     )
+    leaving: Leaving | None = Field(description="where rows leave; null: every row costs the same")
     build_seconds: float | None = Field(description="when a flow run here last computed it")
     warnings: tuple[str, ...]
 
@@ -85,6 +87,7 @@ def link(plan: Plan, name: str, seconds: float | None) -> Link:
         params=card.params,
         facts={key: value for key, value in card.facts.items() if key != "warnings"},
         left_alone=left,
+        leaving=leaving(name, card.facts, plan.bench.first),
         build_seconds=seconds,
         warnings=warnings(row.params, card.facts),
     )

@@ -8,9 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.explain import Explanation, Link, plain
+from flows.leaving import Leaving, told
 from tasks.evidence.waterfall import Change, Step, Waterfall
 
 NARROW = 104  # columns, below which the shares have no place
+BAR = 20  # columns of a bar that is all rows
 TINY = 78  # below which the intervals must fold
 
 
@@ -41,7 +43,20 @@ def link_view(link: Link) -> Group:
     for n, (key, value) in enumerate(link.left_alone.items()):
         body.add_row("" if n else "left", Text(key), Text(reasons(value)))
     warned = [Text(f"warning: {text}", "yellow") for text in link.warnings]
-    return Group(head, body, *warned, Text())
+    where = leaving_table(link.leaving) if link.leaving else Text()
+    return Group(head, body, *warned, where, Text())
+
+
+def leaving_table(found: Leaving) -> Table:
+    """Where rows leave, one line a place, with a bar."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left", caption=f"rows of val; {told(found)}")
+    for n, name in enumerate(("leave at", "rows", "", "accuracy", "MACs a row")):
+        table.add_column(name, justify="left" if n in (0, 2) else "right", overflow="fold")
+    for place in found.places:
+        accuracy = "" if place.accuracy is None else f"{place.accuracy:.2%}"
+        macs = "" if place.macs is None else f"{place.macs:,}"
+        table.add_row(place.name, f"{place.share:.1%}", "█" * round(BAR * place.share), accuracy, macs)
+    return table
 
 
 def reasons(value: object) -> str:

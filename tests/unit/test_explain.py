@@ -16,6 +16,7 @@ from tasks.core.contract import Card
 from tasks.core.errors import ArtifactError, PlanError
 from tasks.core.last_run import RUN_RECORD
 from tasks.core.recipe import RecoverParams
+from tasks.core.results import Bench
 from tests.unit import fake_evidence, fake_project
 
 PLAN = fake_project.settings().plan
@@ -105,3 +106,56 @@ def test_it_fits_its_terminal_and_has_no_colour_when_piped(width: int) -> None:
         assert "0.50 [0.47," in text  # whole, on one line
     for figure in ("94.00%", "-1.00", "-500.0", "0.50"):
         assert figure in text
+
+
+EXITS = {
+    "exit_accuracy": {"2": 0.2, "5": 0.9, "10": 0.95, "end": 0.97},
+    "exit_macs": {"10": 3_000_000, "5": 1_000_000, "end": 4_500_000},
+    "exit_share": {"10": 0.25, "5": 0.5, "end": 0.25},
+    "macs_before": 4_000_000,
+    "macs_expected": 2_375_000,
+}
+UNITS = {"share_by_units": {"1": [0.75, 0.25], "3": [0.5, 0.0, 0.5]}, "macs_before": 100, "macs_expected": 60}
+
+
+def with_facts(facts: dict[str, object]) -> Explanation:
+    path = artifact.variant_folder("student") / "card.json"
+    card = artifact.read_json(path, Card)
+    artifact.write_json(path, card.model_copy(update={"facts": facts}))
+    return explain(PLAN, "student")
+
+
+def test_rows_of_early_exits_are_told_in_the_order_in_which_they_leave() -> None:
+    found = with_facts(EXITS)
+    assert found.chain[0].leaving is None, "every row of a plain network costs the same"
+    leaving = found.chain[1].leaving
+    assert leaving is not None and leaving.mean_ms is None and leaving.work == pytest.approx(0.59375)
+    assert [(p.name, p.share, p.accuracy) for p in leaving.places] == [
+        ("5", 0.5, 0.9), ("10", 0.25, 0.95), ("end", 0.25, 0.97),
+    ]  # fmt: skip
+    text = shown(found)
+    lines = {line.split()[0]: line for line in text.splitlines() if "█" in line}
+    assert list(lines) == ["5", "10", "end"] and lines["5"].count("█") == 2 * lines["end"].count("█") == 10
+    assert "expected work 2.375 of 4.000 million MACs a row (59%)" in " ".join(text.split())
+
+
+def test_the_mean_latency_is_the_benchmarks_of_the_first_point() -> None:
+    reported()
+    bench = artifact.read_json(artifact.BENCH, Bench)
+    timings = tuple(
+        t.model_copy(update={"by_mean": True, "round_ms": tuple(t.batch * ms for ms in (1.0, 3.0, 2.0))})
+        for t in bench.timings["student"]
+    )
+    artifact.write_json(
+        artifact.BENCH, bench.model_copy(update={"timings": {**bench.timings, "student": timings[::-1]}})
+    )
+    found = with_facts(EXITS)
+    assert found.chain[1].leaving is not None and found.chain[1].leaving.mean_ms == 2.0
+    assert "a call takes 2 ms in the mean" in " ".join(shown(found).split())
+
+
+def test_units_of_adaptive_stages_are_told_stage_by_stage() -> None:
+    leaving = with_facts(UNITS).chain[1].leaving
+    assert leaving is not None and [(p.name, p.share) for p in leaving.places][1:3] == [
+        ("stage 1, 2 of 2 units", 0.25), ("stage 3, 1 of 3 units", 0.5),
+    ]  # fmt: skip

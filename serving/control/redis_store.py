@@ -1,4 +1,4 @@
-"""The control plane in Redis (6 or newer). Every change is one script, so that it happens whole or not at all.
+"""The control plane in Redis (6 or newer). Every change is one script (redis_scripts.py).
 
 Turn persistence on (`appendonly yes`): the row and the audit log are meant to outlive the server. All keys share one
 hash tag, so a cluster keeps them together.
@@ -16,45 +16,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from serving.control import redis_scripts as scripts
 from serving.control.broken import parsed
+from serving.control.redis_scripts import EVENTS, KEYS, PRESENCES, REPORTED, SEEN, STATE, TALLIES
 from serving.control.state import Event, Presence, State
 from serving.control.store import AWAY_S, Store, StoreError
 from serving.control.tally import Tally, merged
-
-STATE, TALLIES, REPORTED = "{stillroom}:state", "{stillroom}:tallies:", "{stillroom}:reported"
-PRESENCES, SEEN, EVENTS, KEYS = (f"{{stillroom}}:{name}" for name in ("presences", "seen", "events", "keys"))
-
-NOW = "local t = redis.call('TIME'); local now = t[1] + t[2] / 1e6; "
-SWAP = """
-if tonumber(redis.call('HGET', KEYS[1], 'generation') or '0') ~= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'generation', ARGV[2], 'body', ARGV[3])
-return 1
-"""
-REPORT = f"""{NOW}
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZADD', KEYS[2], now, ARGV[3])
-"""
-PRESENT = f"""{NOW}
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-"""
-APPEND = f"{NOW} return redis.call('RPUSH', KEYS[1], string.format('%.6f ', now) .. ARGV[1])"
-FIRST = f"{NOW} return redis.call('ZADD', KEYS[1], 'NX', now, ARGV[1])"
-FORGET = f"""{NOW}
-local before = now - ARGV[1]
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', before)
-for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', before)) do
-  redis.call('HDEL', KEYS[2], worker)
-  redis.call('ZREM', KEYS[3], worker)
-end
-local newest = tonumber(redis.call('HGET', KEYS[1], 'generation') or '0')
-for _, generation in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', before)) do
-  if tonumber(generation) < newest then
-    redis.call('DEL', ARGV[2] .. generation)
-    redis.call('ZREM', KEYS[5], generation)
-  end
-end
-"""
 
 
 class RedisStore(Store):
@@ -83,10 +50,10 @@ class RedisStore(Store):
     def swap(self, new: State, expected: int) -> bool:
         if new.generation != expected + 1:
             raise ValueError(f"generation {new.generation} after {expected}: it goes up by one")
-        return bool(self._run(SWAP, [STATE], expected, new.generation, new.model_dump_json()))
+        return bool(self._run(scripts.SWAP, [STATE], expected, new.generation, new.model_dump_json()))
 
     def report(self, worker: str, generation: int, tally: Tally) -> None:
-        self._run(REPORT, [f"{TALLIES}{generation}", REPORTED], worker, tally.model_dump_json(), generation)
+        self._run(scripts.REPORT, [f"{TALLIES}{generation}", REPORTED], worker, tally.model_dump_json(), generation)
 
     def tallies(self, generation: int) -> Tally:
         with self._told():
@@ -94,7 +61,7 @@ class RedisStore(Store):
             return merged(parsed(Tally, body, f"{self.where}: a tally") for body in bodies)
 
     def present(self, presence: Presence) -> None:
-        self._run(PRESENT, [PRESENCES, SEEN], presence.worker, presence.model_dump_json())
+        self._run(scripts.PRESENT, [PRESENCES, SEEN], presence.worker, presence.model_dump_json())
 
     def presences(self) -> tuple[Presence, ...]:
         with self._told():
@@ -108,7 +75,7 @@ class RedisStore(Store):
             )
 
     def append(self, event: Event) -> int:
-        return int(self._run(APPEND, [EVENTS], event.model_dump_json(exclude={"id", "at_s"})))
+        return int(self._run(scripts.APPEND, [EVENTS], event.model_dump_json(exclude={"id", "at_s"})))
 
     def events(self, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         with self._told():
@@ -121,7 +88,7 @@ class RedisStore(Store):
             return tuple(reversed([self._event(i, line) for i, line in enumerate(lines, count - len(lines) + 1)]))
 
     def first_time(self, key: str) -> bool:
-        return bool(self._run(FIRST, [KEYS], key))
+        return bool(self._run(scripts.FIRST, [KEYS], key))
 
     def now_s(self) -> float:
         with self._told():
@@ -129,7 +96,7 @@ class RedisStore(Store):
             return float(seconds) + float(micros) / 1e6
 
     def forget(self, older_than_s: float) -> None:
-        self._run(FORGET, [STATE, PRESENCES, SEEN, KEYS, REPORTED], older_than_s, TALLIES)
+        self._run(scripts.FORGET, [STATE, PRESENCES, SEEN, KEYS, REPORTED], older_than_s, TALLIES)
 
     def close(self) -> None:
         self._redis.close()

@@ -12,17 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from serving.control.state import Event, Presence, State
+from serving.control.state import Presence
 from serving.control.store import Store, StoreError
 from serving.control.tally import ShadowTally, Tally, VariantTally
+from serving.keeper.shown import ShadowStatus, Status, VariantStatus, WorkerStatus
 from serving.metrics import SECONDS
 from serving.refusal import as_json
-from serving.shapes import Frozen
 
 PAGE = Path(__file__).with_name("status.html")
 PAGE_POLICY = (
@@ -32,60 +31,6 @@ PAGE_POLICY = (
 EVENTS = 12
 AWAY_S = 5.0  # a worker that was not seen for so long is away
 FORGOTTEN_S = 120.0  # and is no longer shown after this
-
-
-class VariantStatus(Frozen):
-    """One variant's answers; null where there are none yet. `accuracy` is by labelled feedback."""
-
-    requests: int
-    rows: int
-    errors: int
-    refused: int
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    confidence: float | None = Field(description="mean probability of the given label")
-    labelled: int
-    accuracy: float | None
-
-
-class ShadowStatus(Frozen):
-    """The treatment's answers against the control's; `flips` has the most frequent first."""
-
-    compared: int
-    agreement: float | None
-    kl_nats: float | None = Field(description="mean KL(control || treatment) a row")
-    dropped: int
-    failed: int
-    flips: dict[str, int]
-
-
-class WorkerStatus(Frozen):
-    """One worker, and whether it follows the row."""
-
-    worker: str
-    generation: int
-    follows: bool
-    away: bool
-    age_s: float
-    error: str
-    rss_mb: float
-    cpu_s: float
-
-
-class Status(Frozen):
-    """All of it."""
-
-    now_s: float
-    state: State | None
-    stages: tuple[float, ...]
-    control: VariantStatus
-    treatment: VariantStatus
-    shadow: ShadowStatus
-    cache_hit_rate: float | None
-    findings: tuple[Any, ...] = Field(description="of the judge: rule, outcome, sentence, numbers")
-    workers: tuple[WorkerStatus, ...]
-    events: tuple[Event, ...] = Field(description="the last ones, latest first")
 
 
 def quantile_ms(counts: Sequence[int], q: float) -> float | None:

@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tasks.capacity.autoscaler import SYNC_S, Autoscaler, Metric, Rules
-from tasks.capacity.station import LATE_MOST, Station, Steady
+from tasks.capacity.moments import Moment, World, play
+from tasks.capacity.station import LATE_MOST
 from tasks.core.frozen import Frozen
 
-Array = np.ndarray[Any, Any]
 SCRAPE_S = 15.0
 
 
@@ -42,45 +39,9 @@ class Day(Frozen):
     replicas: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class World:
-    """What every policy meets: the load (steps,), a replica, the promise, and how long a replica takes to start.
-
-    `noise`: a seed, and the in-flight metric is what a scrape sees of arrivals at random; None: always its mean.
-    """
-
-    arrivals_per_s: Array
-    step_s: float
-    station: Station
-    sla_ms: float
-    startup_s: float
-    price_per_replica_hour: float
-    noise: int | None = None
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One step."""
-
-    replicas: int
-    ready: int
-    arrivals_per_s: float
-    steady: Steady
-
-    @property
-    def refused_per_s(self) -> float:
-        """Requests answered 429."""
-        return self.arrivals_per_s * self.steady.refused_share
-
-    @property
-    def late_per_s(self) -> float:
-        """Answers later than promised."""
-        return (self.arrivals_per_s - self.refused_per_s) * self.steady.late_share
-
-
 def fixed(world: World, name: str, replicas: int) -> Day:
     """The day with always the same number."""
-    return _summed(world, name, [*_play(world, replicas, lambda *_: replicas)])
+    return _summed(world, name, [*play(world, replicas, lambda *_: replicas)])
 
 
 def scaled(world: World, rules: Rules) -> Day:
@@ -97,7 +58,7 @@ def scaled(world: World, rules: Rules) -> Day:
         means = {metric: sum(one[metric] for one in samples) / len(samples) for metric in rules.targets}
         return decide(at_s, moment.replicas, means)
 
-    return _summed(world, rules.name, [*_play(world, _settled(world, rules), policy)])
+    return _summed(world, rules.name, [*play(world, _settled(world, rules), policy)])
 
 
 def needed(arrivals_per_s: float, safe_per_s: float) -> int:
@@ -126,28 +87,6 @@ def _settled(world: World, rules: Rules) -> int:
         if all(found[metric] <= target * replicas for metric, target in rules.targets.items()):
             return replicas
     return rules.most
-
-
-def _play(world: World, replicas: int, policy: Callable[[float, Moment], int]) -> Iterator[Moment]:
-    """Step after step: who has started, what they meet, and what the policy makes of it."""
-    ready, starting, known = replicas, deque[float](), dict[float, Steady]()
-    for step, rate in enumerate(world.arrivals_per_s.tolist()):
-        at_s = step * world.step_s
-        while starting and starting[0] <= at_s:
-            starting.popleft()
-            ready += 1
-        key = float(f"{rate / ready:.4g}")
-        if key not in known:
-            known[key] = world.station.steady(key, world.sla_ms)
-        moment = Moment(ready + len(starting), ready, rate, known[key])
-        yield moment
-        change = policy(at_s, moment) - moment.replicas
-        starting.extend([at_s + world.startup_s] * max(0, change))
-        for _ in range(-change):  # those that do not serve yet go first
-            if starting:
-                starting.pop()
-            else:
-                ready -= 1
 
 
 def _summed(world: World, name: str, moments: list[Moment]) -> Day:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tasks.capacity.autoscaler import Metric, Rules
-from tasks.capacity.day import Day, World, fixed, needed, scaled
+from tasks.capacity.day import Day, fixed, needed, scaled
 from tasks.capacity.levels import CAPACITY, Capacity
+from tasks.capacity.moments import World
 from tasks.capacity.station import Station
 from tasks.core.errors import ArtifactError
 from tasks.deploy.autoscale import Sizing

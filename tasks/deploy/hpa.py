@@ -12,8 +12,8 @@ import yaml
 from pydantic import Field
 
 from tasks.deploy.autoscale import NAME, Sizing, check, comment, dump
-from tasks.deploy.kubernetes_container import Kube
 from tasks.deploy.kubernetes_pods import LABELS, Metadata
+from tasks.deploy.kubernetes_shapes import Kube
 
 NOTE = (
     "kubectl apply -f hpa.yaml, after kubernetes.yaml. It or keda.yaml, not both: each would undo the other.",

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from tasks.deploy.autoscale import NAME, Sizing, check, comment, dump
 from tasks.deploy.hpa import Behavior, ScaleTarget, behavior
-from tasks.deploy.kubernetes_container import Kube
 from tasks.deploy.kubernetes_pods import LABELS, Metadata
+from tasks.deploy.kubernetes_shapes import Kube
 
 NOTE = (
     "kubectl apply -f keda.yaml, after kubernetes.yaml. It or hpa.yaml, not both: each would undo the other.",

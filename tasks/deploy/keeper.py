@@ -8,17 +8,7 @@ from __future__ import annotations
 
 from tasks.deploy.autoscale import NAME, Resources, Sizing
 from tasks.deploy.kubernetes import Service, ServiceSpec, file, port
-from tasks.deploy.kubernetes_container import (
-    CONTROL,
-    CONTROL_KEY,
-    IMAGE,
-    SECURITY,
-    Container,
-    Port,
-    Requirements,
-    probe,
-    secret,
-)
+from tasks.deploy.kubernetes_container import CONTROL, CONTROL_KEY, IMAGE, SECURITY, probe, secret
 from tasks.deploy.kubernetes_pods import (
     Deployment,
     DeploymentSpec,
@@ -29,6 +19,7 @@ from tasks.deploy.kubernetes_pods import (
     Strategy,
     scraped,
 )
+from tasks.deploy.kubernetes_shapes import Container, Port, Requirements
 
 NOTE = (
     "kubectl apply -f keeper.yaml: judges the treatment on live evidence, moves its share, rolls it back.",

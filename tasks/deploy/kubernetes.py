@@ -11,8 +11,9 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from tasks.deploy.autoscale import NAME, Sizing, check, comment, dump
-from tasks.deploy.kubernetes_container import CONTROL_KEY, Kube
+from tasks.deploy.kubernetes_container import CONTROL_KEY
 from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, Selector, pods
+from tasks.deploy.kubernetes_shapes import Kube
 
 NOTE = (
     "kubectl apply -f kubernetes.yaml, then hpa.yaml or keda.yaml, which sets the number of pods, and keeper.yaml.",

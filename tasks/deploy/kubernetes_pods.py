@@ -6,7 +6,8 @@ import math
 from typing import Literal
 
 from tasks.deploy.autoscale import NAME, Sizing
-from tasks.deploy.kubernetes_container import LEAVE_S, PORT, Container, Kube, container
+from tasks.deploy.kubernetes_container import LEAVE_S, PORT, container
+from tasks.deploy.kubernetes_shapes import Container, Kube
 
 LABELS = {"app.kubernetes.io/name": NAME}
 

@@ -11,7 +11,8 @@ import pytest
 
 from tasks.capacity import curve
 from tasks.capacity.autoscaler import Autoscaler, Rules
-from tasks.capacity.day import World, fixed, needed, scaled
+from tasks.capacity.day import fixed, needed, scaled
+from tasks.capacity.moments import World
 from tasks.capacity.station import Station
 from tasks.core.errors import StillroomError
 from tests.unit.capacity.made import level

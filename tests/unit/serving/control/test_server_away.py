@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.control import redis_store
+from serving.control import redis_scripts, redis_store
 from serving.control.state import State
 from serving.control.store import StoreError, open_store
 from tests.unit.serving.control import stores
@@ -56,7 +56,7 @@ def test_a_broken_row_in_redis_is_named_and_can_be_replaced(redis_server: str) -
 
     store = open_store(stores.emptied(redis_server))
     store.swap(FIRST, 0)
-    redis.Redis.from_url(redis_server).hset(redis_store.STATE, "body", '{"generation": 1}')
+    redis.Redis.from_url(redis_server).hset(redis_scripts.STATE, "body", '{"generation": 1}')
     with pytest.raises(StoreError, match="the row: package: Field required"):
         store.read()
     assert store.swap(FIRST.next(by="a", reason="repaired", since_s=0.0), 1) and store.read() is not None

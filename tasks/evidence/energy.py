@@ -53,7 +53,6 @@ def _tracker(grams_co2_per_kwh: float) -> Any:
 
     codecarbon takes what is left out here from CODECARBON_* and from .codecarbon.config of the user.
     """
-    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     try:
         from codecarbon import OfflineEmissionsTracker
     except ImportError as e:
@@ -61,6 +60,7 @@ def _tracker(grams_co2_per_kwh: float) -> Any:
             f"params/plan.yaml: choose.worth.run_energy: codecarbon: it cannot be imported ({e}); "
             "`pip install 'stillroom[codecarbon]'`, or `run_energy: counter`"
         ) from None
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # its import sets another, and it talks before it asks
     return OfflineEmissionsTracker(
         output_methods=[],
         output_handlers=[],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from tasks.core.errors import StillroomError
 from tasks.evidence import energy, rapl
 from tasks.evidence.energy import measured
 from tests.unit.test_worth import package
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_counter_that_turns_more_than_once_is_followed(tmp_path: Path) -> None:
@@ -106,3 +109,10 @@ def test_the_library_itself_measures_without_a_network_or_a_file(
             sum(range(10_000))
     assert found.energy is not None and 0 < found.energy.joules < 10_000
     assert not asked and not list(tmp_path.iterdir())
+
+
+def test_the_library_itself_says_nothing() -> None:
+    pytest.importorskip("codecarbon")
+    program = "from tasks.evidence.energy import measured\nwith measured('codecarbon', 458.0): pass"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("", "")

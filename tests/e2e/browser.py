@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from tests.integration.fleet import free_port
 
@@ -90,10 +91,13 @@ def browser(profile: Path) -> Iterator[Browser]:
             assert "sessionId" in made, made
             client.base_url = f"http://127.0.0.1:{port}/session/{made['sessionId']}"
             yield Browser(client)
-            client.delete("")
     finally:
+        windows = psutil.Process(driver.pid).children(recursive=True)  # which outlive a driver that is stopped
         driver.terminate()
         driver.wait(20)
+        for each in windows:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def wait_until_up(process: subprocess.Popen[bytes], client: httpx.Client, path: str, seconds: float = 60) -> None:

@@ -13,7 +13,7 @@ round is summed up by the median of its calls; by their mean, for it and the ref
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -23,7 +23,7 @@ import numpy as np
 
 from tasks.core import artifact
 from tasks.core.dataset import read_data
-from tasks.core.findings import Footprint, Interval, Limit
+from tasks.core.findings import Footprint, Limit
 from tasks.core.graph import has_branches
 from tasks.core.median import fewest, median_interval
 from tasks.core.points import EngineName, Point
@@ -32,14 +32,13 @@ from tasks.core.results import Bench, Timing
 from tasks.core.seed import seed_for
 from tasks.evidence import child, rapl
 from tasks.evidence.arithmetic import macs_by_arithmetic
-from tasks.evidence.engines import Model, caller, open_model
+from tasks.evidence.engines import agreement, caller, open_model
 from tasks.evidence.machine import machine, usable_cores
 from tasks.evidence.noise import Watch
-from tasks.evidence.session import Feeds, feeds_of
-from tasks.evidence.standing import RATIOS, Standing, confidence_for
+from tasks.evidence.session import feeds_of
+from tasks.evidence.standing import RATIOS, Standing, confidence_for, told
 from tasks.plan.schema import Plan, Settings
 
-Array = np.ndarray[Any, Any]
 ENERGY_SECONDS = 1.0
 LOOK_EVERY = 5  # rounds, at whether the intervals are narrow by now
 
@@ -158,11 +157,8 @@ class Sweep:
 
     def agreement(self, name: str, engine: EngineName, threads: int) -> float:
         """The share of the timed rows that get the top class that ONNX Runtime gives them on the processor."""
-        if engine == "onnxruntime":
-            return 1.0
-        feeds, path = next(iter(self.feeds.values())), artifact.variant_folder(name) / "model.onnx"
-        mine, theirs = (answers(open_model(each, path, threads), feeds) for each in (engine, "onnxruntime"))
-        return float((mine == theirs).mean())
+        path = artifact.variant_folder(name) / "model.onnx"
+        return agreement(engine, path, threads, next(iter(self.feeds.values())))
 
     def footprint(self, name: str, laps: Laps) -> Footprint:
         """Cold start at the first point's engine and threads, and the memory of a process of ONNX Runtime."""
@@ -179,23 +175,3 @@ class Sweep:
             if joules is not None:
                 found[name] = joules
         return found
-
-
-def answers(model: Model, feeds: Sequence[Feeds]) -> Array:
-    """The top class of every row of `feeds`."""
-    return np.concatenate([model.answer({name: each[name] for name in model.inputs}).argmax(axis=1) for each in feeds])
-
-
-def told(timing: Timing) -> str:
-    """One timing for people."""
-    ratio = timing.ratio
-    if timing.verdict == "reference":
-        return f"{timing.p50_ms:.3f} ms"
-    wide = "" if timing.precise else ", interval wider than asked for"
-    tail = f"; p95 {timing.p95_ms:.3f} ms, {bracketed(timing.p95_ratio)}"
-    return f"{timing.p50_ms:.3f} ms, ratio {bracketed(ratio)}: {timing.verdict}{wide}{tail}"
-
-
-def bracketed(ratio: Interval) -> str:
-    """A ratio with its interval."""
-    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"

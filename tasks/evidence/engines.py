@@ -102,3 +102,16 @@ _OPEN: dict[EngineName, Callable[[Path, int], Model]] = {
     "openvino": _openvino,
     "onnxruntime_cuda": _onnxruntime_cuda,
 }
+
+
+def agreement(engine: EngineName, path: Path, threads: int, feeds: Sequence[Feeds]) -> float:
+    """The share of the rows that get from `engine` the top class that ONNX Runtime gives them on the processor."""
+    if engine == "onnxruntime":
+        return 1.0
+    mine, theirs = (answers(open_model(each, path, threads), feeds) for each in (engine, "onnxruntime"))
+    return float((mine == theirs).mean())
+
+
+def answers(model: Model, feeds: Sequence[Feeds]) -> Array:
+    """The top class of every row of `feeds`."""
+    return np.concatenate([model.answer({name: each[name] for name in model.inputs}).argmax(axis=1) for each in feeds])

@@ -81,3 +81,18 @@ class Standing:
             round_ms=tuple(float(f"{self.center(name)(calls):.5g}") for calls in mine),
             by_mean=name in self.branching,
         )
+
+
+def told(timing: Timing) -> str:
+    """One timing for people."""
+    ratio = timing.ratio
+    if timing.verdict == "reference":
+        return f"{timing.p50_ms:.3f} ms"
+    wide = "" if timing.precise else ", interval wider than asked for"
+    tail = f"; p95 {timing.p95_ms:.3f} ms, {bracketed(timing.p95_ratio)}"
+    return f"{timing.p50_ms:.3f} ms, ratio {bracketed(ratio)}: {timing.verdict}{wide}{tail}"
+
+
+def bracketed(ratio: Interval) -> str:
+    """A ratio with its interval."""
+    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"

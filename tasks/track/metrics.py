@@ -23,7 +23,7 @@ def evidence_sha256(row: Row) -> str:
 
 
 def _all(row: Row) -> dict[str, float]:
-    ours, ratio = row.evaluation, row.timing.ratio
+    ours, ratio, tail = row.evaluation, row.timing.ratio, row.timing.p95_ratio
     return {
         "test_accuracy": ours.test.accuracy,
         "val_accuracy": ours.val.accuracy,
@@ -46,6 +46,9 @@ def _all(row: Row) -> dict[str, float]:
         "latency_ratio": ratio.value,
         "latency_ratio_low": ratio.low,
         "latency_ratio_high": ratio.high,
+        "latency_p95_ratio": tail.value,
+        "latency_p95_ratio_low": tail.low,
+        "latency_p95_ratio_high": tail.high,
         "latency_p99_ms": row.timing.p99_ms,
         "throughput_rows_per_s": row.timing.rows_per_s,
         **_costs(row),

@@ -33,7 +33,8 @@ bench: {threads: [1], batch: [1, 4]}
 choose: {reference: baseline}
 """
 STEP = {"variant", "technique", "accuracy", "size_bytes", "latency_ratio", "change"}
-LINK = {"variant", "parent", "technique", "form", "params", "facts"} | {"left_alone", "leaving", "build_seconds", "warnings"}
+LINK = {"variant", "parent", "technique", "form", "params", "facts", "left_alone", "leaving", "warnings"}
+LINK |= {"build_seconds"}
 DIFFERENCE = {"metric", "threads", "batch", "a", "b", "change", "kind", "paired", "verdict"}
 
 

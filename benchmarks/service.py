@@ -5,7 +5,8 @@
 Every server runs the same network (benchmarks/peers/network.py) on one thread in one worker, and all run at once; one
 at a time is asked, each in every round, in shuffled order. The main figure is the processor time of the server's
 processes a request: on a shared machine other work disturbs it least. Ratios are of a round's own figures to the
-reference's in the same round: their median, and a 95 % bootstrap interval of it.
+reference's in the same round: their median, and a 95 % bootstrap interval of it. Requests/s and p95 are medians of the
+rounds. Under a table of shadows stands what became of the rows that they were given, warm-up included.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.shadow_rows import ShadowRows, shadow_rows
 from benchmarks.peers.ways import AB, EXTRA, REFERENCE, Way, ways
 from tasks.capacity.closed_loop import Address
 from tasks.capacity.sweep import one
+
+FORMS = {"cpu_ms": ".3f", "per_s": ",.0f", "p95_ms": ".2f"}  # a Taken's figures, and how they are printed
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,22 @@ def interval(ratios: np.ndarray[Any, Any]) -> str:
 
 def table(taken: dict[str, list[Taken]], reference: str) -> str:
     """Markdown; ratios are to one of the rows."""
-    lines = ["| | CPU ms a request | CPU ratio | requests/s ratio | p95 ratio | failed |", "| --- " * 6 + "|"]
-    base = {key: np.array([getattr(t, key) for t in taken[reference]]) for key in ("cpu_ms", "per_s", "p95_ms")}
+    heads = ("", "CPU ms a request", "CPU ratio", "requests/s", "ratio", "p95 ms", "ratio", "failed")
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    base = {key: np.array([getattr(t, key) for t in taken[reference]]) for key in FORMS}
     for name, rounds in taken.items():
         own = {key: np.array([getattr(t, key) for t in rounds]) for key in base}
-        ratios = " | ".join(interval(own[key] / base[key]) for key in base)
-        lines.append(f"| {name} | {np.median(own['cpu_ms']):.3f} | {ratios} | {sum(t.failed for t in rounds)} |")
+        figures = (f"{np.median(own[key]):{form}} | {interval(own[key] / base[key])}" for key, form in FORMS.items())
+        lines.append(f"| {name} | {' | '.join(figures)} | {sum(t.failed for t in rounds)} |")
     return "\n".join(lines)
+
+
+def shadowed(found: dict[str, ShadowRows]) -> str:
+    """What became of the rows that each server's shadow was given, a line a server."""
+    return "\n".join(
+        f"{name}: {rows.compared:.0f} rows compared, {rows.dropped:.0f} dropped, {rows.failed:.0f} failed"
+        for name, rows in found.items()
+    )
 
 
 def main() -> None:
@@ -80,10 +93,13 @@ def main() -> None:
             for way in shuffle.sample(found, len(found)):
                 taken[way.name].append(measure(way, given.concurrency, given.seconds))
             print(f"round {turn + 1} of {given.rounds}", file=sys.stderr, flush=True)
+        rows = {way.name: shadow_rows(way.server.port) for way in found if "shadow" in way.name}
     print(table(taken, REFERENCE))
     shadows = {name: rounds for name, rounds in taken.items() if AB in name or "shadow" in name}
     if AB in shadows and len(shadows) > 1:
         print("\n" + table(shadows, AB))
+    if rows:
+        print("\n" + shadowed(rows))
 
 
 if __name__ == "__main__":

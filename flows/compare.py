@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.comparison import Comparison, Difference, Pair, of_revisions, of_variants
+from flows.comparison import Comparison, Pair, of_revisions, of_variants
+from flows.difference import Difference
 from flows.measured import of_this_checkout, results
 from flows.revision import commit_of, names, reader
 from tasks.core import artifact
@@ -70,7 +73,10 @@ def basis(found: Comparison) -> str:
             paired[one.metric] &= one.paired
     rows = "row by row" if paired["test_accuracy"] else "as if measured apart, since the rows are not the same ones"
     if paired.get("latency_p50_ms"):
-        return f"accuracy on test, {rows}; latency of b over that of a, round by round of one benchmark"
+        return (
+            f"accuracy on test, {rows}; latency of b over that of a: p50 round by round of one benchmark, p95 by way "
+            "of the reference, as if both were measured apart, which can be too wide, not too narrow"
+        )
     return (
         f"accuracy on test, {rows}; latency of b over that of a by way of the reference, as if both were measured "
         "apart, which can be too wide, not too narrow: of two revisions the reference must be the same model, on the "
@@ -86,11 +92,25 @@ def table(found: Comparison, pair: Pair) -> Table:
         made.add_column(Text(name), justify="right", overflow="fold")
     made.add_column("change", justify="right", overflow="fold")
     made.add_column("verdict", overflow="fold")
+    engines = {one.engine for each in found.pairs for one in each.differences if one.engine}
     for one in pair.differences:
         verdict = Text(one.verdict, COLOURS.get(one.verdict, ""))
-        at = "" if one.threads is None else f", {one.threads} thread(s), batch {one.batch}"
-        made.add_row(one.metric.replace("_", " ") + at, figure(one, one.a), figure(one, one.b), change(one), verdict)
+        made.add_row(
+            one.metric.replace("_", " ") + place(one, engines),
+            figure(one, one.a),
+            figure(one, one.b),
+            change(one),
+            verdict,
+        )
     return made
+
+
+def place(one: Difference, engines: Set[str]) -> str:
+    """Where a latency was taken; the engine where `engines` are several, or another than ONNX Runtime."""
+    if one.threads is None:
+        return ""
+    engine = f", {one.engine}" if engines != {"onnxruntime"} else ""
+    return f"{engine}, {one.threads} thread(s), batch {one.batch}"
 
 
 def figure(one: Difference, value: float) -> str:

@@ -44,13 +44,15 @@ class Measured(_Part):
 
 
 class Point(_Part):
-    """A timing at one thread count and batch size; `ratio` is to the reference of the same run."""
+    """A timing on one engine at one thread count and batch size; the ratios are to the reference of the same run."""
 
+    engine: str = Field("onnxruntime", description="what a version of Stillroom that knew no other timed on")
     threads: int
     batch: int
     p50_ms: float
     p95_ms: float
     ratio: Interval
+    p95_ratio: Interval | None = Field(None, description="null: of a version of Stillroom that did not have it")
     round_ms: tuple[float, ...] = ()
     by_mean: bool = False
 
@@ -76,7 +78,7 @@ class Results(_Part):
     cpu: str = Field(description="the processor that the timings are of")
     chosen: str
     measured: Mapping[str, Measured]
-    timings: Mapping[str, Mapping[tuple[int, int], Point]] = Field(description="by (threads, batch)")
+    timings: Mapping[str, Mapping[tuple[str, int, int], Point]] = Field(description="by (engine, threads, batch)")
 
 
 P = TypeVar("P", bound=_Part)
@@ -92,7 +94,7 @@ def results(read: Read, where: str) -> Results:
         measured={
             name: _parse(read, artifact.evaluation_file(name).as_posix(), Measured, where) for name in bench.timings
         },
-        timings={name: {(p.threads, p.batch): p for p in points} for name, points in bench.timings.items()},
+        timings={name: {(p.engine, p.threads, p.batch): p for p in points} for name, points in bench.timings.items()},
     )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from flows import compare as comparing
-from flows.comparison import Comparison, Pair, judged, of_revisions, of_variants
+from flows.comparison import Comparison, Pair, of_revisions, of_variants
+from flows.difference import judged
 from flows.measured import Results, of_this_checkout, results
 from tasks import choose
 from tasks.core import artifact
 from tasks.core.errors import ArtifactError
 from tasks.core.findings import Interval
+from tasks.core.results import Bench
 from tests.unit import fake_evidence, fake_project
 
 
@@ -43,7 +46,7 @@ def test_two_variants_of_one_run() -> None:
     assert said["test_accuracy", None] == "no significant change"  # a point, on 60 rows
     assert said["size_bytes", None] == "better"
     assert said["latency_p50_ms", 1] == said["latency_p50_ms", 4] == "better"
-    latency = found.pairs[0].differences[-1]
+    latency = found.pairs[0].differences[-2]
     assert latency.change is not None and latency.change.value == pytest.approx(0.5)
     assert latency.change.low == pytest.approx(0.475)
 
@@ -57,11 +60,69 @@ def test_latency_is_compared_round_by_round_where_one_benchmark_timed_both() -> 
         for name, each in here.timings.items()
     }
     found = of_variants(here.model_copy(update={"timings": rounds}), "student", "student_int8")
-    latency = found.pairs[0].differences[-1]
+    latency, tail = found.pairs[0].differences[-2:]
+    assert not tail.paired and "p95 by way of the reference" in comparing.basis(found)
     assert latency.paired and latency.change == Interval(value=0.4, low=0.4, high=0.4)
     assert "round by round" in comparing.basis(found)
     apart = of_variants(here, "student", "student_int8")
-    assert not apart.pairs[0].differences[-1].paired and "by way of the reference" in comparing.basis(apart)
+    assert not apart.pairs[0].differences[-2].paired and "by way of the reference" in comparing.basis(apart)
+
+
+def test_p95_is_compared_with_its_interval_by_way_of_the_reference() -> None:
+    here = measured()
+    tail = of_variants(here, "student", "student_int8").pairs[0].differences[-1]
+    assert (tail.metric, tail.a, tail.b, tail.verdict) == ("latency_p95_ms", 0.7, 0.3, "better")
+    assert tail.change is not None and tail.change.value == pytest.approx(0.3 / 0.7)
+    assert tail.change.low < 0.95 * 0.3 / 0.7 and tail.change.high > 1.05 * 0.3 / 0.7  # both sides' luck
+    old = {
+        name: {at: p.model_copy(update={"p95_ratio": None}) for at, p in each.items()}
+        for name, each in here.timings.items()
+    }
+    told = verdicts(of_variants(here.model_copy(update={"timings": old}), "student", "student_int8").pairs[0])
+    assert told["latency_p95_ms", 1] == "not comparable" and told["latency_p50_ms", 1] == "better"
+
+
+def test_each_engine_is_compared_with_itself_and_named_where_there_is_another() -> None:
+    measured()
+    bench = artifact.read_json(artifact.BENCH, Bench)
+    slow = {"baseline": 1.0, "student": 3.0, "student_int8": 3.0}
+    both = {
+        name: (
+            *timings,
+            *(
+                t.model_copy(
+                    update={"engine": "openvino", "p50_ms": 7 * t.p50_ms, "ratio": fake_evidence.near(slow[name])}
+                )
+                for t in timings
+            ),
+        )
+        for name, timings in bench.timings.items()
+    }
+    text = io.StringIO()
+    comparing.show(Console(file=text, width=100), of_variants(results(of_this_checkout, "here"), "baseline", "student"))
+    assert "onnxruntime" not in text.getvalue()
+    artifact.write_json(artifact.BENCH, bench.model_copy(update={"timings": both}))
+    found = of_variants(results(of_this_checkout, "here"), "baseline", "student")
+    said = {(d.engine, d.batch): (d.a, d.verdict) for d in found.pairs[0].differences if d.metric == "latency_p50_ms"}
+    assert said == {
+        ("onnxruntime", 1): (1.0, "better"),
+        ("onnxruntime", 4): (1.0, "better"),
+        ("openvino", 1): (7.0, "worse"),
+        ("openvino", 4): (7.0, "worse"),
+    }
+    comparing.show(Console(file=text, width=160), found)
+    for engine in ("onnxruntime", "openvino"):
+        assert f"latency p50 ms, {engine}, 1 thread(s), batch 1 " in text.getvalue()
+
+
+def test_results_that_name_no_engine_are_of_onnx_runtime() -> None:
+    measured()
+    known = json.loads(artifact.BENCH.read_text())
+    for timings in known["timings"].values():
+        for each in timings:
+            del each["engine"], each["p95_ratio"]
+    artifact.write_json(artifact.BENCH, known)
+    assert list(results(of_this_checkout, "at v1").timings["student"]) == [("onnxruntime", 1, 1), ("onnxruntime", 1, 4)]
 
 
 def test_a_drop_that_the_rows_can_tell_is_worse() -> None:

@@ -35,7 +35,7 @@ choose: {reference: baseline}
 STEP = {"variant", "technique", "accuracy", "size_bytes", "latency_ratio", "change"}
 LINK = {"variant", "parent", "technique", "form", "params", "facts", "left_alone", "leaving", "warnings"}
 LINK |= {"build_seconds"}
-DIFFERENCE = {"metric", "threads", "batch", "a", "b", "change", "kind", "paired", "verdict"}
+DIFFERENCE = {"metric", "engine", "threads", "batch", "a", "b", "change", "kind", "paired", "verdict"}
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_compare() -> None:
     assert set(found) == {"a", "b", "of", "chosen", "only_a", "only_b", "pairs"}
     assert set(found["pairs"][0]["differences"][0]) == DIFFERENCE
     metrics = [(d["metric"], d["batch"]) for d in found["pairs"][0]["differences"]]
-    assert metrics[0] == ("test_accuracy", None) and metrics[-2:] == [("latency_p50_ms", 1), ("latency_p50_ms", 4)]
+    assert metrics[0] == ("test_accuracy", None) and metrics[-2:] == [("latency_p50_ms", 4), ("latency_p95_ms", 4)]
     assert Comparison.model_validate(found).of == "variants"
 
 

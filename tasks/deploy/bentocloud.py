@@ -12,6 +12,7 @@ from tasks.deploy.autoscale import NAME, Resources, Sizing, check, comment, dump
 NOTE = (
     "bentoml deploy -f bentocloud.yaml, after `bentoml build` and `bentoml push stillroom:latest`.",
     "The control plane's URL, as STILLROOM_CONTROL, belongs in a secret of BentoCloud; the keeper runs elsewhere.",
+    "So does one key for all replicas, as STILLROOM_TICKET_KEY (`openssl rand -hex 32`): without it no /feedback.",
 )
 
 

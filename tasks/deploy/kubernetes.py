@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from tasks.deploy.autoscale import NAME, Sizing, check, comment, dump
-from tasks.deploy.kubernetes_container import CONTROL_KEY
+from tasks.deploy.kubernetes_container import CONTROL_KEY, TICKET_KEY
 from tasks.deploy.kubernetes_pods import LABELS, Deployment, Metadata, Selector, pods
 from tasks.deploy.kubernetes_shapes import Kube
 
@@ -20,7 +20,9 @@ NOTE = (
     "`image` is what `bentoml containerize stillroom:latest -t stillroom:latest` makes; put your registry before it.",
     "First a Secret with the control plane's URL, PostgreSQL or Redis; an empty one serves the package's own split.",
     "The image can speak to the kind that `control.url` in params/rollout.yaml named when it was packaged.",
-    f"kubectl create secret generic {NAME} --from-literal={CONTROL_KEY}=redis://... --from-literal=admin-token=...",
+    f"kubectl create secret generic {NAME} --from-literal={CONTROL_KEY}=redis://... --from-literal=admin-token=... \\",
+    f'  --from-literal={TICKET_KEY}="$(openssl rand -hex 32)"',
+    "The ticket key, one for all pods, seals the tickets that labels come back with; an empty one: no /feedback.",
 )
 
 

@@ -24,6 +24,10 @@ from tasks.deploy.kubernetes_shapes import (
 
 IMAGE = f"{NAME}:latest"
 CONTROL, CONTROL_KEY = "STILLROOM_CONTROL", "control-url"  # serving/ reads the variable
+TICKETS, TICKET_KEY = (
+    "STILLROOM_TICKET_KEY",
+    "ticket-key",
+)  # without it: no tickets, no labels
 PORT = 3000  # where a bento's container listens
 USER = 1034  # `bentoml` in its image; by number, since a name cannot be proved not to be root
 LEAVE_S = 5  # a pod that stops is still sent requests until every node knows; it goes on answering so long
@@ -50,7 +54,11 @@ def container(sizing: Sizing) -> Container:
     return Container(
         name=NAME,
         image=IMAGE,
-        env=(secret(CONTROL, CONTROL_KEY), Variable(name="BENTOML_CONFIG_OPTIONS", value=limit)),
+        env=(
+            secret(CONTROL, CONTROL_KEY),
+            secret(TICKETS, TICKET_KEY),
+            Variable(name="BENTOML_CONFIG_OPTIONS", value=limit),
+        ),
         ports=(Port(name="http", container_port=PORT),),
         resources=Requirements(
             requests=Resources(cpu=sizing.cpu, memory=sizing.memory),

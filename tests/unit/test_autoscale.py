@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from serving.ticket import ENVIRONMENT as TICKETS
 from tasks.core.errors import PlanError
 from tasks.deploy.autoscale import Sizing
 from tasks.deploy.bentocloud import bentocloud, read_bentocloud
@@ -86,11 +87,22 @@ def test_the_numbers_of_the_rollout_arrive() -> None:
     variables = {v["name"]: v for v in container["env"]}
     assert variables["BENTOML_CONFIG_OPTIONS"]["value"] == "services.stillroom.traffic.max_concurrency=32"
     assert variables["STILLROOM_CONTROL"]["valueFrom"]["secretKeyRef"] == {"name": "stillroom", "key": "control-url"}
+    key = variables[TICKETS]["valueFrom"]["secretKeyRef"]
+    assert key == {"name": "stillroom", "key": "ticket-key"}, "no /feedback without it"
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == container["startupProbe"]["httpGet"]["path"] == "/readyz"
     (word, leave_s) = container["lifecycle"]["preStop"]["exec"]["command"]
     assert word == "sleep"
     assert pod["terminationGracePeriodSeconds"] > int(leave_s) + 7.5
+
+
+def test_the_note_makes_every_key_of_the_secret_that_a_pod_reads() -> None:
+    note = kubernetes(sizing()).partition("---")[0]
+    for deployment in (documents()["Deployment"], judge()["Deployment"]):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        keys = [v["valueFrom"]["secretKeyRef"]["key"] for v in container["env"] if "valueFrom" in v]
+        assert len(keys) == 2 and all(f"--from-literal={key}=" in note for key in keys)
+    assert TICKETS in bentocloud(sizing())
 
 
 def test_the_parts_find_each_other() -> None:

@@ -1,4 +1,5 @@
-"""Measures how fast every variant answers and writes the certificate: all in one process, round after round.
+"""Measures how fast every variant answers and writes the certificate: all in one process, round after round, kept on
+as many processors as it has threads.
 
 In a round every variant is opened anew and called for `round_ms` at every batch size, in shuffled order; a round gives
 one ratio to the reference, and the median over rounds with its distribution-free interval is what is reported; of p95
@@ -35,6 +36,7 @@ from tasks.evidence.arithmetic import macs_by_arithmetic
 from tasks.evidence.engines import agreement, caller, open_model
 from tasks.evidence.machine import machine, usable_cores
 from tasks.evidence.noise import Watch
+from tasks.evidence.pin import pinned
 from tasks.evidence.session import feeds_of
 from tasks.evidence.standing import RATIOS, Standing, confidence_for, told
 from tasks.plan.schema import Plan, Settings
@@ -52,9 +54,11 @@ def run(settings: Settings) -> None:
     limits, watch = sweep.limits, Watch()  # what measures the limits must not count as noise
     timings: dict[str, list[Timing]] = {name: [] for name in plan.variants}
     starts: dict[str, Laps] = {}
+    kept: dict[int, tuple[int, ...]] = {}
     for engine in plan.bench.engines:
         for threads in plan.bench.threads:
-            laps = sweep.race(engine, threads, watch)
+            with pinned(threads) as kept[threads]:
+                laps = sweep.race(engine, threads, watch)
             starts = starts or laps
             for name, found in sweep.timings(laps, engine, threads).items():
                 timings[name] += found
@@ -74,6 +78,7 @@ def run(settings: Settings) -> None:
             limits=tuple(limits.values()),
             footprints={name: sweep.footprint(name, laps) for name, laps in starts.items()},
             joules_per_row=sweep.energy(),
+            pinned=kept,
         ),
     )
 

@@ -108,7 +108,7 @@ class Bench(Frozen):
     All `comparisons` of a variant with the reference, three at each point (its typical call, p95, p99), hold together
     with 95 %, each by itself with `confidence`.
     `precision` is the half width, as a share of the ratio, at which rounds were to end. `joules_per_row`: as the
-    processor counts energy; empty where it cannot be asked.
+    processor counts energy; empty where it cannot be asked. `pinned`: on which processors so many threads were kept.
     """
 
     reference: str
@@ -121,6 +121,7 @@ class Bench(Frozen):
     limits: tuple[Limit, ...] = ()
     footprints: dict[str, Footprint] = Field(default_factory=dict)
     joules_per_row: dict[str, float] = Field(default_factory=dict)
+    pinned: dict[int, tuple[int, ...]] = Field(default_factory=dict)
 
     def timing(self, name: str, point: Point) -> Timing:
         """That of a variant at a point; ArtifactError when it was not taken."""

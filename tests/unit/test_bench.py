@@ -14,7 +14,7 @@ from tasks.core import artifact, timing
 from tasks.core.points import Point
 from tasks.core.race import WARM_CALLS, Laps, race
 from tasks.core.results import Bench
-from tasks.evidence.machine import cpu_model
+from tasks.evidence.machine import cpu_model, usable_cores
 from tasks.evidence.standing import Standing, confidence_for
 from tests.unit import fake_project as fake
 
@@ -187,6 +187,17 @@ def test_rounds_go_on_until_the_interval_is_narrow_or_the_time_is_over(
     monkeypatch.chdir(tmp_path)
     hasty = bench.Sweep(plan.model_copy(update={"bench": block.model_copy(update={"budget_s": 1e-9})}))
     assert hasty.race("onnxruntime", 1, bench.Watch())["student"].rounds == 9  # what twelve comparisons need
+
+
+def test_the_certificate_says_where_threads_were_kept_and_they_are_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fake.make_project()
+    allowed = usable_cores()
+    bench.run(fake.settings())
+    (where,) = artifact.read_json(artifact.BENCH, Bench).pinned.values()
+    assert len(where) == 1 and usable_cores() == allowed
 
 
 def test_collector_is_off_while_timing_and_on_again_after_a_fault() -> None:

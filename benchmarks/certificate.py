@@ -6,8 +6,9 @@ FOLDER holds artifacts/ of a run. Two questions. **Itself**: VARIANT's file race
 often does the interval hold 1, that of the typical call and that of p95, and how often does each method claim a
 difference that is none? **The pair**: VARIANT against REFERENCE; how far apart are the answers of the repeats? The
 naive mean is what a notebook does: open both, 20 calls of one, 20 calls of the other, quotient of the means; it has no
-interval, and here it claims a difference beyond 2 %. Also asked: the same interval over one pair of sessions that stays open (`LOG.md` says why that fails).
-`--load` has another process compute and rest in turns of random length on as many processors as there are.
+interval, and here it claims a difference beyond 2 %. Also asked: the same rounds pinned to no processor, and the
+interval over one pair of sessions that stays open (`LOG.md` says why that fails). `--load` has another process compute
+and rest in turns of random length on as many processors as there are.
 """
 
 from __future__ import annotations

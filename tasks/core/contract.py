@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Form = Literal["torch", "onnx"]
 Start = Literal["torch", "onnx", "data"]
-"""What a technique TAKES: a parent of a form, or the data alone, and then its parent is None."""
+"""What a technique TAKES: a parent of a form, or the data alone, and then its parent is None.
+
+One whose graphs no technique can work on, such as graphs with branches, also says what to do instead, in LAST.
+"""
 Facts = dict[str, JsonValue]
 
 

@@ -23,8 +23,9 @@ def check(folded: onnx.ModelProto, scheme: str) -> None:
     """TechniqueError when `folded` has branches, no node that `scheme` is for, or a batch normalisation left in it."""
     if has_branches(folded):
         raise TechniqueError(
-            "quantize: the graph has branches (an If), as early_exit makes them, which ONNX Runtime's quantizer does "
-            "not enter; quantize its parts as they are made instead: segments: int8 in the row it comes from"
+            "quantize: the graph has branches (an If), as act and early_exit make them, which ONNX Runtime's quantizer "
+            "does not enter; early_exit quantizes its parts as it makes them, with segments: int8; what act makes "
+            "stays in float: quantize the row that it comes from, beside it"
         )
     norms = [n.name for n in folded.graph.node if n.op_type == "BatchNormalization"]
     if norms and scheme in ("static", "dynamic"):

@@ -107,6 +107,9 @@ def _check_forms(doc: Document, parents: dict[str, str], techniques: dict[str, s
             hint = "; a file of ONNX holds no network to train" if given else f": put `{technique}` before `{parent}`"
             allowed = f"a trainable parent, which `{technique}` needs"
             doc.problem(path, f"`{parent}`, which is ONNX", allowed, hint)
+        elif takes == "onnx" and (instead := getattr(plugin("techniques", techniques[parent]), "LAST", "")):
+            found = f"`{parent}`, of `{techniques[parent]}`, whose graph no technique takes"
+            doc.problem(path, found, f"another parent for `{technique}`", f"; of `{parent}`: {instead}")
 
 
 def _parents_first(parents: dict[str, str]) -> list[str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TAKES = "torch"
 GIVES = "onnx"
+LAST = "it stays in float; quantize the row that it comes from, beside it"
 
 
 class Params(RecoverParams):

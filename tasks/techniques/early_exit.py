@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 TAKES = "torch"
 GIVES = "onnx"
+LAST = "give it `segments: int8`, which quantizes its parts as they are made"
 
 
 class Params(RecoverParams):

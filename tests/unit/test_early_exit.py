@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tasks.core.exit_graph import decided, stitched
 from tasks.core.export import LEVELS, session
 from tasks.core.graph_macs import graph_macs
 from tasks.core.preprocess import Preprocess
+from tasks.plan import PlanError, load_plan
 from tasks.techniques import early_exit, quantize
 from tests.unit import tiny
 
@@ -178,8 +180,42 @@ def test_a_frozen_backbone_ends_as_the_parent_does() -> None:
 @pytest.mark.integration
 def test_quantizing_the_result_is_refused() -> None:
     model = exited("numbers").model
-    with pytest.raises(TechniqueError, match="segments: int8"):
+    with pytest.raises(TechniqueError, match=r"early_exit .*segments: int8; what act makes stays in float"):
         quantize.apply(model, tiny.numbers(), quantize.Params())
+
+
+PLAN = """\
+seed: 7
+threads: 1
+data: {source: digits}
+model: {arch: resnet}
+variants:
+  baseline: {from: data, technique: train, epochs: 1, lr: 0.1}
+  early: {from: baseline, technique: TECHNIQUE, epochs: 1, lr: 0.1}
+  early_int8: {from: early, technique: quantize}
+bench: {}
+choose: {reference: baseline}
+"""
+
+
+@pytest.mark.parametrize(
+    ("technique", "instead"),
+    [
+        ("early_exit", "give it `segments: int8`, which quantizes its parts as they are made"),
+        ("act", "it stays in float; quantize the row that it comes from, beside it"),
+    ],
+)
+def test_a_plan_that_quantizes_the_result_is_refused(tmp_path: Path, technique: str, instead: str) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(PLAN.replace("TECHNIQUE", technique))
+    with pytest.raises(PlanError) as caught:
+        load_plan(file)
+    assert str(caught.value).endswith(
+        f"plan.yaml:8: variants.early_int8.from: found `early`, of `{technique}`, whose graph no technique takes; "
+        f"allowed: another parent for `quantize`; of `early`: {instead}"
+    )
+    file.write_text(file.read_text().replace("from: early,", "from: baseline,"))
+    assert list(load_plan(file).variants) == ["baseline", "early", "early_int8"]
 
 
 def test_a_network_that_is_no_chain_is_refused() -> None:

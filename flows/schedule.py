@@ -23,6 +23,7 @@ from tasks.plan.schema import Schedule, Settings
 
 DEFAULT_API = "http://127.0.0.1:4200/api"
 ANSWER_WITHIN_S = 10
+KEEPERS_API = "STILLROOM_PREFECT_API"  # where the keeper sends its events; wins over rollout.yaml
 
 
 class NoApiError(StillroomError):
@@ -86,17 +87,25 @@ def register(settings: Settings) -> Registered:
     prefect = prefect.relative_to(Path.cwd()) if prefect.is_relative_to(Path.cwd()) else prefect
     worker = f"PREFECT_API_URL={url} {prefect} worker start --pool {POOL}"
     registered = Registered(str(made), NAME, next_runs(settings.schedule), worker)
-    show(registered, settings.schedule)
+    show(registered, settings)
     return registered
 
 
-def show(registered: Registered, schedule: Schedule) -> None:
-    """Print the deployment's name, its next fire times and the command that starts a worker for it."""
-    console = Console()
+def show(registered: Registered, settings: Settings) -> None:
+    """Print the deployment's name, when it runs, what it leaves out, and the command that starts a worker for it."""
+    console, schedule = Console(), settings.schedule
     console.print(f"[bold]{registered.name}[/] is registered: {schedule.cron!r} in {schedule.timezone}, next at")
     for when in registered.next_runs:
         console.print(f"  {when:%Y-%m-%d %H:%M %Z}")
     if schedule.on_drift:
         console.print(f"and whenever the live service sends the event {DRIFT}.")
+        if not os.environ.get(KEEPERS_API, settings.rollout.notify.prefect_api):
+            console.print(
+                f"[yellow]Nobody sends it[/]: notify.prefect_api in params/rollout.yaml is empty, and {KEEPERS_API} is"
+                " not set; either is this API's address, as the keeper reaches it.",
+                soft_wrap=True,
+            )
+    if not schedule.promote:
+        console.print("It promotes nothing by itself: promote in params/schedule.yaml is false.", soft_wrap=True)
     console.print("It runs while a worker does; start one with")
     console.print(f"  {registered.worker_command}", soft_wrap=True, highlight=False)

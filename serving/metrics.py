@@ -18,7 +18,8 @@ _turns = count()
 
 REQUESTS = Counter(
     "stillroom_requests",
-    "Answers of /predict. `variant` is control or treatment, or none where the request was refused before that.",
+    "Answers of /predict and of /v2's infer, and faults of any path. `variant` is control or treatment, or none where"
+    " the request was refused before that.",
     ("variant", "status"),
 )
 ROWS = Counter("stillroom_rows", "Rows answered.", ("variant",))

@@ -1,4 +1,9 @@
-"""The rules of harm: which counts each looks at, what is evidence of harm, and what of being within the limit."""
+"""The rules of harm: which counts each looks at, what is evidence of harm, and what of being within the limit.
+
+Counts are of all answers of a variant, not of those alone that the split dealt: a request that asked for its variant
+counts there, and one without a user id for the control. Shadow's disagreement apart, which asks both models about the
+same rows, a difference is the variants' own only as far as the split decided who got which.
+"""
 
 from __future__ import annotations
 

@@ -111,6 +111,8 @@ def show_report(as_json: bool) -> None:
 
     out.print(table(summary, out.width))
     out.print(summary.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
+    for told in summary.cautions:
+        out.print(f"to weigh before shipping: {told}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if len((steps := waterfall(summary, summary.chosen)).steps) > 1:
         out.print(waterfall_table(steps, out.width))
     out.print(f"page:  {artifact.PAGE}", highlight=False)

@@ -115,7 +115,7 @@ def table(summary: Summary, width: int = 120) -> Table:
         padding=0 if narrow else (0, 1),
         caption_justify="left",
         caption=f"accuracy and drop (points{'' if narrow else '; in brackets 95 % sure of at most'}) on test; latency "
-        f"ratio to {summary.reference} with its 95 % interval, "
+        f"ratio to {summary.reference}{summary.on_engine} with its 95 % interval, "
         f"{summary.threads} thread(s), batch {summary.batch}",
     )
     technique, accuracy = ("by", "acc.") if narrow else ("technique", "accuracy")

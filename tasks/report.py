@@ -16,6 +16,7 @@ from tasks.evidence.difference import latency_over
 from tasks.evidence.harm import collapse
 from tasks.evidence.marks import change
 from tasks.evidence.waterfall import waterfalls
+from tasks.page.cautions import cautions
 from tasks.page.gathered import Evidence, gather
 from tasks.page.render import render
 from tasks.plan.schema import Settings
@@ -53,10 +54,9 @@ def summarize(evidence: Evidence) -> Summary:
         )
         for name, report in evidence.reports.items()
     ]
-    threads, batch = plan.bench.threads[0], plan.bench.batch[0]
     told = headline(evidence.reports[chosen.variant], evidence.reports[chosen.reference], evidence.timings)
     names = {"headline": told, "reference": chosen.reference, "chosen": chosen.variant}
-    return Summary(**names, threads=threads, batch=batch, rows=tuple(rows))
+    return Summary(**names, cautions=cautions(evidence), **plan.bench.first._asdict(), rows=tuple(rows))
 
 
 def headline(mine: Evaluation, theirs: Evaluation, timings: Mapping[str, Timing]) -> str:

@@ -191,14 +191,24 @@ class SummaryRow(Frozen):
 
 
 class Summary(Frozen):
-    """results/summary.json: the table, and the verdict in one line."""
+    """results/summary.json: the table, the verdict in one line, and what to weigh before the chosen variant ships.
+
+    Latencies are those on `engine` at `threads` and `batch`.
+    """
 
     headline: str = ""
+    cautions: tuple[str, ...] = ()
     reference: str
     chosen: str
+    engine: EngineName = "onnxruntime"
     threads: int
     batch: int
     rows: tuple[SummaryRow, ...]
+
+    @property
+    def on_engine(self) -> str:
+        """` on openvino`, to be said of latencies that are not of ONNX Runtime on the processor; else empty."""
+        return "" if self.engine == "onnxruntime" else f" on {self.engine}"
 
 
 class PackageManifest(Frozen):

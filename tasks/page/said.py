@@ -8,7 +8,6 @@ from tasks.core.errors import ArtifactError
 from tasks.evidence import gates, verdict
 from tasks.evidence.harm import alarms, collapse, sentences
 from tasks.page import harm, travel, worth
-from tasks.page.cautions import cautions
 from tasks.page.gathered import Evidence
 from tasks.plan.schema import Settings
 
@@ -22,7 +21,6 @@ def judged(evidence: Evidence) -> dict[str, Any]:
         "headline": verdict.headline(chosen, reference, (size, speed), mine.harm),
         "claims": (size, speed, verdict.accuracy(mine, theirs), verdict.worst_class(mine.harm)),
         "alarms": alarms(mine.harm) if chosen != reference else (),
-        "cautions": cautions(evidence),
         "harm": sentences(mine.harm)[len(alarms(mine.harm)) :],
         "harms": harm.table(evidence),
         "groups": bool(mine.harm.group_drop),

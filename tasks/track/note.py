@@ -57,11 +57,12 @@ def parent_note(
     links: Links,
     figures: Mapping[str, str],
 ) -> str:
-    """Verdict, alarms, gates, links (to `figures` by their titles), the table of all variants, what each step did."""
+    """Verdict, alarms, cautions, gates, links (to `figures` by their titles), the table, what each step did."""
     chosen, reference = rows[summary.chosen], rows[summary.reference]
     parts = [f"## {headline(chosen, reference)}", ""]
     if chosen is not reference:
         parts += [f"- {told}" for told in sentences(chosen.evaluation.harm)]
+    parts += [f"- To weigh before shipping: {told}" for told in summary.cautions]
     parts += [f"- {gates_told(gates)}"]
     reused = [name for name, each in logged.items() if each.reused]
     if reused:
@@ -101,8 +102,8 @@ def gates_told(gates: Sequence[Gate] | str) -> str:
 def table(summary: Summary, logged: Mapping[str, Logged], links: Links) -> str:
     """Every variant of this run, also those that an earlier run had logged."""
     lines = [
-        f"Accuracy and its drop, in points, are on `test`; latency is at {summary.threads} thread(s) and batch"
-        f" {summary.batch}, over that of `{summary.reference}`: below 1 is faster.",
+        f"Accuracy and its drop, in points, are on `test`; latency is{summary.on_engine} at {summary.threads} thread(s)"
+        f" and batch {summary.batch}, over that of `{summary.reference}`: below 1 is faster.",
         "",
         "| variant | from | technique | kB | accuracy | drop | latency ratio (95 %) | front | |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | --- |",
@@ -126,13 +127,15 @@ def description(row: Row, reference: Row, gates: Sequence[Gate] | str, about: Ma
         (
             f"**{row.name}**: {row.card.technique} of {row.card.parent}. {headline(row, reference)}.",
             "",
+            f"All of it as of its registration, by [this run]({run}); later runs of this model have their own figures.",
+            "",
             f"- accuracy on test {ours.test.accuracy:.2%}, drop {100 * drop.value:.2f} points"
             f" (95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f})",
             f"- size {size_mb:.3f} MB; latency ratio {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
             f" at {row.timing.point}",
             f"- processors without VNNI: {row.portability}{paid(row, reference)}",
-            f"- {gates_told(gates)} (when it was registered)",
-            f"- data {about['data.digest']}, commit {about['git.commit']}, [run]({run})",
+            f"- {gates_told(gates)}",
+            f"- data {about['data.digest']}, commit {about['git.commit']}",
         )
     )
 

@@ -17,7 +17,7 @@ from tasks.core.results import (
 )
 from tasks.track import packages, provenance, registry, run, store, views
 from tasks.track.registry import Registry
-from tests.integration.tracked import ROWS, flow, model, settings, write
+from tests.integration.tracked import ROWS, WEIGH, flow, model, settings, write
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +70,7 @@ def test_a_run_is_logged_whole_and_a_second_one_stores_no_model_again(project: P
     assert "| baseline&ensp; | distill&ensp; |" in told  # MLflow draws its cells without space
     told = told.replace("&ensp;", "")
     assert told.startswith("## small wins: ") and "- Gates: all " in told
+    assert told.index(f"- To weigh before shipping: {WEIGH}") < told.index("- Gates: all ")
     assert told.index("[version 1](#/models/stillroom/versions/1)") < told.index("| baseline | distill |")
     assert "### What each step to" in told
     variants = [runs(variant=name)[0].info.run_id for name in ROWS]
@@ -156,6 +157,7 @@ def test_only_the_changed_model_is_stored_and_becomes_a_version(project: Path):
     assert version.tags["model_sha256"] == hashlib.sha256(model(3.0)).hexdigest()
     assert version.description.startswith("**small**: distill of baseline. small wins: ")
     assert "Gates: all " in version.description and "commit unknown" in version.description
+    assert "All of it as of its registration, by [this run](#/experiments/" in version.description
     (first, second) = sorted(runs(kind="run"), key=lambda each: each.info.start_time)
     assert version.tags["package_uri"] == f"runs:/{second.info.run_id}/package"
     assert [len(runs(variant=name)) for name in ROWS] == [1, 2, 1], "what did not change is not logged twice"

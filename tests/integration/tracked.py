@@ -38,6 +38,7 @@ from tests.unit import fake_evidence
 from tests.unit.fake_evidence import harm
 
 ROWS = {"baseline": ("data", "train"), "small": ("baseline", "distill"), "small_int8": ("small", "quantize")}
+WEIGH = "The machine was not quiet while it was timed: planted."
 GATES = Promotion(
     at_most={"accuracy_drop": 0.02, "worst_class_drop": 0.1, "size_mb": 1.0, "latency_ratio": 0.9},
     at_least={"agreement": 0.95},
@@ -148,7 +149,8 @@ def write_joins(chosen: str) -> None:
         )
         for name, (parent, technique) in ROWS.items()
     )
-    artifact.write_json(artifact.SUMMARY, Summary(reference="baseline", chosen=chosen, threads=1, batch=1, rows=rows))
+    summary = Summary(reference="baseline", chosen=chosen, threads=1, batch=1, rows=rows, cautions=(WEIGH,))
+    artifact.write_json(artifact.SUMMARY, summary)
     artifact.PAGE.write_text("<p>report</p>")
     for role, name in (("control", "baseline"), ("treatment", chosen)):
         artifact.PACKAGE.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ import yaml
 from torch import nn
 
 from flows import evaluation, length, preflight, rehearsal
-from flows.estimate import STAGE_S, Estimate, Rehearsed, estimates
+from flows.estimate import STAGE_S, Estimate, Rehearsed, answer_s, estimates
 from flows.foretell import SPARE_MB, Room, foretold, text
 from flows.length import Length
 from flows.stages import stages
@@ -202,6 +202,13 @@ def test_estimate_grows_with_passes_and_rows(tmp_path: Path, monkeypatch: pytest
     assert quiet == pytest.approx(
         5 + plan.bench.rounds * calls + 0.5 + STAGE_S
     )  # the fewest rounds that the plan allows
+
+
+def test_an_evaluation_is_reckoned_from_the_engine_that_it_runs_on() -> None:
+    (mine,) = a_bench(0.9).timings["baseline"]
+    fast = mine.model_copy(update={"engine": "openvino", "p50_ms": 1.0})
+    assert answer_s((fast, mine)) == answer_s((mine, fast)) == pytest.approx(0.01)
+    assert answer_s((fast,)) == pytest.approx(0.001)  # bench.engines without ONNX Runtime: nothing better is known
 
 
 SIZES_OF_RUN = Sizes(

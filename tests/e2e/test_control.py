@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving.control.store import Store, open_store
 from tests import made_package
 from tests.e2e.load import Load
 from tests.e2e.test_serve import ROOT, environment, serving
+from tests.unit.serving.control import stores
 
 pytestmark = pytest.mark.e2e
 
@@ -60,15 +62,35 @@ class Rollout:
         return {int(p.worker.split(":")[1]) for p in self.workers()}
 
 
-@pytest.fixture
-def rollout(tmp_path: Path) -> Iterator[Rollout]:
-    first = made_package.make(tmp_path / "first", workers=2)
-    url = f"sqlite:///{tmp_path / 'control' / 'rollout.db'}"
+@contextmanager
+def followed(folder: Path, url: str) -> Iterator[Rollout]:
+    """Two workers that follow the row at `url`."""
+    first = made_package.make(folder / "first", workers=2)
     store = open_store(url, create=True)
     assert store.read() is None
-    env = {**environment(tmp_path / "home", first), "STILLROOM_CONTROL": url}
-    with serving("serving.service:Stillroom", ROOT, env) as client:
-        yield Rollout(tmp_path, client, store)
+    env = {**environment(folder / "home", first), "STILLROOM_CONTROL": url}
+    with closing(store), serving("serving.service:Stillroom", ROOT, env) as client:
+        yield Rollout(folder, client, store)
+
+
+@pytest.fixture
+def rollout(tmp_path: Path) -> Iterator[Rollout]:
+    with followed(tmp_path, stores.sqlite(tmp_path)) as found:
+        yield found
+
+
+def test_two_workers_follow_a_row_in_redis(tmp_path: Path) -> None:
+    with stores.redis_server() as server, followed(tmp_path, f"{server}/0") as rollout:
+        with Load(str(rollout.client.base_url), rollout.seeds) as load:
+            until(lambda: rollout.settled(0), "two workers report")
+            share = rollout.set(None, share=1.0)
+            until(lambda: rollout.settled(share) and load.answered[share, "treatment"] > 0, "the share is followed")
+            second = made_package.make(tmp_path / "second", seed=2, workers=2)
+            swap = rollout.set(2, package=str(second), version="2")
+            until(lambda: rollout.settled(swap) and load.answered[swap, "treatment"] > 0, "the package is swapped")
+        assert not load.faults, load.faults[:3]
+        assert not load.lost and not load.answered[share, "control"]
+        until(lambda: counted(rollout.store, swap) == asked(load, swap), "every answer is in the tally")
 
 
 def test_two_workers_follow_through_every_trouble(rollout: Rollout) -> None:

@@ -63,7 +63,7 @@ def parameters(schedule: Schedule) -> dict[str, Any]:
 
 
 def on_drift(deployment_id: UUID, *, enabled: bool) -> AutomationCore:
-    """Run it when the live service reports drift."""
+    """Run it when the live service reports drift. The deployment owns it, so that `prefect deploy` replaces it."""
     from prefect.events.actions import RunDeployment
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
@@ -73,6 +73,7 @@ def on_drift(deployment_id: UUID, *, enabled: bool) -> AutomationCore:
         enabled=enabled,
         trigger=EventTrigger(expect={DRIFT}, posture=Posture.Reactive, threshold=1, within=timedelta(0)),
         actions=[RunDeployment(source="selected", deployment_id=deployment_id)],
+        owner_resource=f"prefect.deployment.{deployment_id}",
     )
 
 
@@ -108,14 +109,11 @@ def on_silence(after_s: float = 3 * HEARTBEAT_S) -> AutomationCore:
 
 
 def put(client: SyncPrefectClient, wanted: AutomationCore) -> None:
-    """Create the automation, or replace the one of its name, and further ones: `prefect deploy` adds one each time."""
-    found = [a for a in client.read_automations() if a.name == wanted.name]
-    if found:
-        client.update_automation(found[0].id, wanted)
-    else:
-        client.create_automation(wanted)
-    for more in found[1:]:
-        client.delete_automation(more.id)
+    """Create the automation in place of all of its name. Not an update: that leaves the owner as it was."""
+    for found in client.read_automations():
+        if found.name == wanted.name:
+            client.delete_automation(found.id)
+    client.create_automation(wanted)
 
 
 def ensure_pool(client: SyncPrefectClient, name: str = POOL) -> None:

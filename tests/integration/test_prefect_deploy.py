@@ -50,8 +50,10 @@ def test_prefect_deploy_makes_what_stillroom_schedule_makes(
     with server(tmp_path, environment()) as api:
         register(checkout, api)
         ours, beside = planned(api), automations(api)
-        deploy(checkout, api)
-        assert planned(api) == ours
+        for _ in range(2):
+            deploy(checkout, api)
+            assert planned(api) == ours
+            assert automations(api) == beside, "its own in place of ours, and of its own"
         register(checkout, api)
         assert planned(api) == ours
         assert automations(api) == beside, "one that rings on drift, whoever put it there, and one on silence"

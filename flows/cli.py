@@ -1,14 +1,13 @@
 """The `stillroom` command. What is heavy is imported by the command that needs it, so that `--help` answers at once."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows import rollout, runners, sizing, status
+from flows import champion, rollout, runners, sizing, status
 from flows.environment import quiet
 from flows.present import err, for_people, rehearse, run_plan
 from flows.read import Json, commands
@@ -24,18 +23,10 @@ app = typer.Typer(
 Address = typer.Option(help="Of the Dask scheduler or Ray cluster; or the Prefect work pool's name.")
 Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 app.add_typer(commands)
+app.add_typer(champion.commands)
 app.add_typer(sizing.commands)
 app.add_typer(status.commands)
 app.add_typer(rollout.commands, name="rollout")
-
-
-def step(name: str) -> None:
-    """Run a step that is no stage, in a process of its own, and end with its status when it fails."""
-    with for_people():
-        load()
-    status = subprocess.run([sys.executable, "-m", "tasks", name], check=False).returncode
-    if status:
-        raise typer.Exit(status)
 
 
 @app.callback()
@@ -94,18 +85,6 @@ def worker(
 
     with for_people():
         work(runner, address)
-
-
-@app.command()
-def promote() -> None:
-    """Check the gates of params/promotion.yaml and make the challenger the champion, or say which gate failed."""
-    step("promote")
-
-
-@app.command()
-def rollback() -> None:
-    """Make the champion before this one the champion again."""
-    step("rollback")
 
 
 @app.command()

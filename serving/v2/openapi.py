@@ -37,17 +37,28 @@ def paths(package: Package, headers: list[Json], refusals: Json) -> Json:
 
 def _infer(package: Package, base: str, headers: list[Json], refusals: Json) -> Json:
     (given,) = model(package)["inputs"]
-    text = given["datatype"] == BYTES
-    tensor: Json = {
-        "type": "object",
-        "required": ["name", "shape", "datatype", "data"],
-        "properties": {
-            "name": {"type": "string", "enum": [given["name"]]},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "datatype": {"type": "string", "enum": [BYTES] if text else list(DTYPES)},
-            "data": {"type": "array", "description": "flat or nested, in C order", "items": {}},
-        },
+    whole: Json = {
+        "type": "string",
+        "format": "binary",
+        "description": f"JSON of {LENGTH} bytes, and tensors behind it",
     }
+    return {
+        "operationId": "infer" + base.removeprefix(f"/v2/models/{MODEL}").replace("/versions/", "_"),
+        "description": "The same answers as /predict, in the Open Inference Protocol with its binary tensor extension.",
+        "parameters": headers,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": _body(given), "example": _example(given)},
+                "application/octet-stream": {"schema": whole},
+            },
+        },
+        "responses": {"200": _answer(), **refusals},
+    }
+
+
+def _body(given: Json) -> Json:
+    """The schema of a request; `given` is the model's input as its metadata say."""
     parameters: Json = {
         "type": "object",
         "properties": {
@@ -63,37 +74,35 @@ def _infer(package: Package, base: str, headers: list[Json], refusals: Json) -> 
             "parameters": {"type": "object", "properties": {"binary_data": {"type": "boolean"}}},
         },
     }
-    body: Json = {
+    return {
         "type": "object",
         "required": ["inputs"],
         "properties": {
             "id": {"type": "string", "minLength": 1},
-            "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": tensor},
+            "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": _tensor(given)},
             "outputs": {"type": "array", "items": output},
             "parameters": parameters,
         },
     }
-    shape = [1 if axis == -1 else axis for axis in given["shape"]]
-    data: list[Any] = ["A text of any length."] if text else [0] * prod(shape)
-    example: Json = {"inputs": [{**given, "shape": shape, "data": data}]}
-    whole: Json = {
-        "type": "string",
-        "format": "binary",
-        "description": f"JSON of {LENGTH} bytes, and tensors behind it",
-    }
+
+
+def _tensor(given: Json) -> Json:
     return {
-        "operationId": "infer" + base.removeprefix(f"/v2/models/{MODEL}").replace("/versions/", "_"),
-        "description": "The same answers as /predict, in the Open Inference Protocol with its binary tensor extension.",
-        "parameters": headers,
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": body, "example": example},
-                "application/octet-stream": {"schema": whole},
-            },
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": {"type": "string", "enum": [given["name"]]},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "datatype": {"type": "string", "enum": [BYTES] if given["datatype"] == BYTES else list(DTYPES)},
+            "data": {"type": "array", "description": "flat or nested, in C order", "items": {}},
         },
-        "responses": {"200": _answer(), **refusals},
     }
+
+
+def _example(given: Json) -> Json:
+    shape = [1 if axis == -1 else axis for axis in given["shape"]]
+    data: list[Any] = ["A text of any length."] if given["datatype"] == BYTES else [0] * prod(shape)
+    return {"inputs": [{**given, "shape": shape, "data": data}]}
 
 
 def _answer() -> Json:

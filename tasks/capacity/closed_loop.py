@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from time import perf_counter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from tasks.capacity.reply import Replies, ReplyError
+from tasks.capacity.client import Client
 
 PATIENCE_S = 30.0
 RECONNECT_S = 0.05
@@ -42,74 +42,13 @@ class Taken:
         return not self.latencies_s and not self.failed
 
 
-class _Client(asyncio.Protocol):
-    """One connection at a time, one request in flight."""
-
-    def __init__(self, requests: Iterator[bytes], record: Callable[[str, float], None]) -> None:
-        self._requests, self._record = requests, record
-        self._transport: asyncio.Transport | None = None
-        self._replies = Replies()
-        self._began = 0.0
-        self._waits = self._stopped = False
-        self.gone = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            replies = self._replies.feed(data)
-        except ReplyError as e:
-            self._failed(str(e))
-            return
-        for reply in replies:
-            self._waits = False
-            self._record("" if reply.status == 200 else f"status {reply.status}", perf_counter() - self._began)
-            if self._stopped or reply.closes:
-                self._close()
-            else:
-                self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._waits:
-            self._failed("connection lost")
-        if not self.gone.done():
-            self.gone.set_result(None)
-
-    def stop(self) -> None:
-        """Send nothing more; close when the request in flight is answered."""
-        self._stopped = True
-        if not self._waits:
-            self._close()
-
-    def abandon(self) -> None:
-        """Give up a request that nobody answers."""
-        if self._waits:
-            self._failed(f"no answer within {PATIENCE_S:g} s")
-
-    def _send(self) -> None:
-        assert self._transport is not None
-        self._waits, self._began = True, perf_counter()
-        self._transport.write(next(self._requests))
-
-    def _failed(self, why: str) -> None:
-        self._waits = False
-        self._record(why, perf_counter() - self._began)
-        self._close()
-
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-
 class Load:
     """`concurrency` clients against `address`; `run` starts and ends them."""
 
     def __init__(self, address: Address, requests: Sequence[bytes], concurrency: int) -> None:
         self._address, self._concurrency = address, concurrency
         self._requests = cycle(requests)
-        self._clients: set[_Client] = set()
+        self._clients: set[Client] = set()
         self._open = True
         self.taken = Taken()
         self._counts = False
@@ -136,13 +75,13 @@ class Load:
     def abandon(self) -> None:
         """Close at once."""
         for client in tuple(self._clients):
-            client.abandon()
+            client.abandon(f"no answer within {PATIENCE_S:g} s")
 
     async def _client(self) -> None:
         loop = asyncio.get_running_loop()
         while self._open:
             try:
-                _, client = await loop.create_connection(lambda: _Client(self._requests, self._record), *self._address)
+                _, client = await loop.create_connection(lambda: Client(self._requests, self._record), *self._address)
             except OSError as e:
                 self._record(f"cannot connect: {e.strerror or e}", 0.0)
                 await asyncio.sleep(RECONNECT_S)

@@ -66,7 +66,7 @@ class Limits(Frozen):
 
 def alerts(limits: Limits) -> str:
     """The rule file, as YAML."""
-    made = RuleFile(groups=(Group(name="stillroom", rules=tuple(_rules(limits))),))
+    made = RuleFile(groups=(Group(name="stillroom", rules=(*_of_answers(limits), *_of_judgement())),))
     return NOTE + dump(made.model_dump(mode="json", by_alias=True))
 
 
@@ -75,9 +75,9 @@ def read_alerts(text: str) -> RuleFile:
     return RuleFile.model_validate(yaml.safe_load(text))
 
 
-def _rules(limits: Limits) -> list[Rule]:
+def _of_answers(limits: Limits) -> list[Rule]:
+    """What clients get, against the limits."""
     slow, allowed = queries.quantile_s(0.95, by="variant"), limits.expected + limits.disagreement
-    starved = f"{queries.DROPPED} > 0.9"
     return [
         _rule("Down", "absent(stillroom_treatment_share)", "2m", "page", "No worker answers.", "Nothing is scraped."),
         _rule(
@@ -100,6 +100,13 @@ def _rules(limits: Limits) -> list[Rule]:
             "{{ $labels.feature }} no longer looks like val: PSI {{ $value | humanize }}.",
             f"drift.psi allows {limits.psi:g}; `stillroom schedule` retrains on the keeper's own, stricter, finding.",
         ),
+    ]  # fmt: skip
+
+
+def _of_judgement() -> list[Rule]:
+    """What was decided, and whether there is anyone and anything to decide by."""
+    starved = f"{queries.DROPPED} > 0.9"
+    return [
         _rule(
             "RolledBack", f"{queries.ROLLED_BACK} > 0", "1s", "page",
             "The treatment was taken back by {{ $labels.by }}.",

@@ -4,7 +4,8 @@
 
 What a network answers does not change how long it takes, as long as its shapes and kernels are the same: each row is
 made by its own technique on random pictures, its trainings cut short as a rehearsal's are, and all are raced as `bench`
-does. Not for rows whose shapes depend on what was learnt (pruning over all layers, mixed precision, exits): skip them.
+does. The pictures have CIFAR-10's shape, so only examples on it will do. Not for rows whose shapes depend on what was
+learnt (pruning over all layers, mixed precision, exits): skip them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from tasks.core.contract import Data, Graph, Network, Split
+from tasks.core.errors import nearest
 from tasks.core.export import LOGITS, export, session
 from tasks.core.median import median_interval
 from tasks.core.preprocess import Preprocess
@@ -31,6 +34,12 @@ from tasks.plan.shorten import shortened
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, SHAPE, CLASSES = 256, (3, 32, 32), 10
 ROUND_MS = 5.0
+
+
+def fitting() -> list[str]:
+    """The examples on CIFAR-10: no other has inputs of SHAPE."""
+    plans = sorted(ROOT.glob("params/examples/*/plan.yaml"))
+    return [p.parent.name for p in plans if yaml.safe_load(p.read_text("utf-8"))["data"].get("name") == "cifar10"]
 
 
 def noise() -> Data:
@@ -76,10 +85,15 @@ def opener(proto: Any, data: Data, batches: tuple[int, ...]) -> Opener:
 def main() -> None:
     """Make all, race them, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("example", choices=sorted(p.parent.name for p in ROOT.glob("params/examples/*/plan.yaml")))
+    parser.add_argument("example", help=f"one of {', '.join(fitting())}")
     parser.add_argument("--skip", nargs="*", default=[], help="rows to leave out")
     parser.add_argument("--rounds", type=int, default=30)
     asked = parser.parse_args()
+    if asked.example not in fitting():
+        parser.error(
+            f"{asked.example!r} is no example on CIFAR-10, whose shape the random pictures have, 3x32x32 in {CLASSES} "
+            f"classes; allowed: {', '.join(fitting())}{nearest(asked.example, fitting())}"
+        )
     torch.set_num_threads(1)
     plan, data = load_plan(ROOT / "params/examples" / asked.example / "plan.yaml"), noise()
     made, batches = graphs(plan, data, asked.skip), plan.bench.batch

@@ -131,8 +131,7 @@ class OrtQuantizer(Quantizer):  # type: ignore[misc]
         name = layer_name(node)
         if not name:
             return f"{node.name}: a product of two activations"
-        found = [pattern for pattern in self.exclude if fnmatchcase(name, pattern)]
-        if found:
+        if found := [pattern for pattern in self.exclude if fnmatchcase(name, pattern)]:
             return f"excluded by {found[0]!r}"
         if node.target in NO_KERNEL:
             return "ONNX Runtime has no INT8 form of such a convolution"

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import onnx
 
 from tasks.core import half, tables
+from tasks.core.contract import Facts
 from tasks.core.errors import TechniqueError, nearest
 from tasks.core.graph import has_branches, weight_name
 
@@ -99,16 +100,16 @@ def _why_not(node: onnx.NodeProto, constants: Collection[str], scheme: str) -> s
     return f"ONNX Runtime gave {node.op_type} no {'INT8' if scheme == 'static' else '16-bit'} form here"
 
 
-def weights_left_float(folded: onnx.ModelProto, result: onnx.ModelProto) -> float:
-    """The share of `folded`'s weights, its float tensors of two or more axes, that `result` still holds in float."""
+def float_facts(folded: onnx.ModelProto, result: onnx.ModelProto) -> Facts:
+    """The share of `folded`'s weights, its float tensors of two or more axes, that `result` still holds in float.
+
+    Above MUCH of them, also a warning that a person should hear.
+    """
     before = {t.name: math.prod(t.dims) for t in _floats(folded)}
     after = {t.name for t in _floats(result)}
-    return float(sum(size for name, size in before.items() if name in after) / max(1, sum(before.values())))
-
-
-def warning(share: float) -> str | None:
-    """What a person should hear of so many weights in float; None: nothing."""
-    return f"{share:.0%} of the weights stay in float; nodes_left_float says why" if share > MUCH else None
+    share = sum(size for name, size in before.items() if name in after) / max(1, sum(before.values()))
+    warning = f"{share:.0%} of the weights stay in float; nodes_left_float says why"
+    return {"weights_left_float": round(share, 4), **({"warnings": [warning]} if share > MUCH else {})}
 
 
 def _floats(proto: onnx.ModelProto) -> list[onnx.TensorProto]:

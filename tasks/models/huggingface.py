@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -44,18 +44,8 @@ def build(
     Raises TechniqueError when the checkpoint cannot be found or does not fit the data.
     """
     from tasks.core import configs, transformer
-    from tasks.core.hub import checkpoint_folder
 
-    if (checkpoint is None) == (config is None):
-        raise TechniqueError("model: huggingface needs one of `checkpoint` and `config`")
-    folder = None
-    if checkpoint is not None:
-        folder = checkpoint_folder(checkpoint, revision, TechniqueError)
-        made = configs.config_of(folder)
-        origin = f"{checkpoint}{'@' + revision if revision else ''}, {digest(folder)}"
-    else:
-        assert config is not None
-        made = configs.config_from(config)
+    folder, made, made_of = started(checkpoint, revision, config)
     network: transformer.TextClassifier | transformer.PictureClassifier
     if vocab:
         network = transformer.text_classifier(
@@ -67,9 +57,25 @@ def build(
         "checkpoint": None,
         "revision": None,
         "config": configs.plain_config(made),
-        "origin": origin,
+        "origin": made_of or origin,
     }
     return network
+
+
+def started(
+    checkpoint: str | None, revision: str | None, config: dict[str, JsonValue] | None
+) -> tuple[Path | None, Any, str | None]:
+    """The checkpoint's folder, config and origin, or of a config in its place the config alone."""
+    from tasks.core import configs
+    from tasks.core.hub import checkpoint_folder
+
+    if checkpoint is not None and config is None:
+        folder = checkpoint_folder(checkpoint, revision, TechniqueError)
+        origin = f"{checkpoint}{'@' + revision if revision else ''}, {digest(folder)}"
+        return folder, configs.config_of(folder), origin
+    if checkpoint is None and config is not None:
+        return None, configs.config_from(config), None
+    raise TechniqueError("model: huggingface needs one of `checkpoint` and `config`")
 
 
 def digest(folder: Path) -> str:

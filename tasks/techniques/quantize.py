@@ -137,8 +137,5 @@ def apply(parent: Graph, data: Data, params: Params) -> Outcome:
         facts = {"layers_computed_in": {**half.computed_in(result)}}
     if params.scheme == "fp16":
         facts["constants_clamped"] = half.clamped(folded)
-    share = quantizable.weights_left_float(folded, result)
-    if warning := quantizable.warning(share):
-        facts["warnings"] = [warning]
-    facts |= {"nodes_quantized": [*quantized], "nodes_left_float": {**left}, "weights_left_float": round(share, 4)}
-    return Outcome(Graph(plain(result)), facts)
+    facts |= {"nodes_quantized": [*quantized], "nodes_left_float": {**left}}
+    return Outcome(Graph(plain(result)), facts | quantizable.float_facts(folded, result))

@@ -76,9 +76,7 @@ class Params(Base):
         if self.prunings > 1 and (self.method == "wanda" or self.pattern == "2:4"):
             raise ValueError(f"rounds: {self.rounds} is for unstructured magnitude; wanda and 2:4 choose once")
         if self.prunings > 1 and self.recover is not None and self.recover.patience is not None:
-            raise ValueError(
-                "recover.patience could keep weights from before the last round; leave it out, or rounds: 1"
-            )
+            raise ValueError("recover.patience may keep weights of before the last round; leave it out, or rounds: 1")
         return self
 
 
@@ -101,8 +99,7 @@ def apply(parent: Network, data: Data, params: Params) -> Outcome:
         facts |= recovered(network, parent, data, params, choose, min(initial, params.sparsity))
     else:
         zero(network.module, choose(params.sparsity))
-        old = dict(parent.module.named_parameters())
-        if all(equal(p, old[name]) for name, p in network.module.named_parameters()):
+        if all(map(equal, network.module.parameters(), parent.module.parameters())):
             raise TechniqueError(
                 f"sparsify: sparsity {params.sparsity} makes no further weight zero, {initial:.4g} of them are; "
                 "raise sparsity, or give `recover` to train on"

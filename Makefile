@@ -28,7 +28,7 @@ test: init lint types contracts ## lint, types, contracts, unit, integration and
 unit: init ## the tests that take under a minute
 	$(BIN)/pytest -n 2 --dist loadscope -m "not integration and not e2e and not slow"
 
-slow: init ## the tests that take many minutes: fleets of workers that build a plan between them
+slow: init ## the tests that take many minutes: fleets of workers, every technique with every end
 	$(BIN)/pytest -m slow
 
 lint: venv ## ruff

@@ -38,6 +38,7 @@ FORMS = {
 # `load` takes another network's weights in place of its parent's; `subnet` goes with `slim`, see `refused`.
 TRAINABLE = [name for name, forms in FORMS.items() if forms == ("torch", "torch") and name != "load"]
 ENDS = [name for name, (takes, gives) in FORMS.items() if gives == "onnx" and takes != "data"]
+ONNX_FIRST = [name for name, (_, gives) in FORMS.items() if gives == "onnx"]  # only `quantize` can follow
 RESHAPED = ("ensemble", "factorize", "ode_blocks", "prune", "slim", "subnet")
 
 
@@ -57,6 +58,18 @@ def refused(before: str, after: str) -> str | None:
         ("cluster", "cluster"): "no tensor has more",
         ("ode_blocks", "ode_blocks"): "no run of units is left",
     }.get((before, after))
+
+
+def no_end(before: str, end: str) -> str | None:
+    """Why an end must refuse the result of a technique, or None: it takes it."""
+    if hasattr(import_module(f"tasks.techniques.{before}"), "LAST"):
+        return "has branches"
+    return {
+        ("distill", "act"): "has no stage of 2 residual units",
+        ("load", "act"): "has no stage of 2 residual units",
+        ("ensemble", "act"): "only a chain of layers",
+        ("ensemble", "early_exit"): "only a chain of layers",
+    }.get((before, end))
 
 
 # Refused or not by the scales that training ended with, which differ from one kind of processor to another.
@@ -155,15 +168,44 @@ print(json.dumps(said))
 
 
 def test_chains_answer_the_same_in_a_new_process(tmp_path: Path) -> None:
+    models: dict[tuple[str, ...], Network | Graph] = {}
+    for chain in chains():
+        model = start(chain[0])
+        for name in chain:
+            model = applied(name, as_taken(name, model, tiny.pictures()))
+        assert model is not None
+        models[chain] = model
+    answer_the_same_elsewhere(models, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [*TRAINABLE, *ONNX_FIRST, "load"])
+def test_every_end_works_on_what_every_technique_made(first: str, tmp_path: Path) -> None:
+    """`act`, `early_exit`, `qat` and `quantize`, as far as the forms fit; what is made answers the same elsewhere."""
+    parent = start(first)
+    for name in ("slim", "subnet") if first == "subnet" else (first,):
+        parent = applied(name, as_taken(name, parent, tiny.pictures()))
+    if isinstance(parent, Network):
+        parent = reloaded(parent, tmp_path / "parent")
+    models: dict[tuple[str, ...], Network | Graph] = {}
+    for end in ENDS if isinstance(parent, Network) else ["quantize"]:
+        says = no_end(first, end)
+        try:
+            models[first, end] = applied(end, as_taken(end, copy.deepcopy(parent), tiny.pictures()))
+        except TechniqueError as e:
+            assert says and re.search(says, str(e)), f"{end} after {first}: {e}"
+            continue
+        assert says is None, f"{end} after {first} was not refused"
+    answer_the_same_elsewhere(models, tmp_path)
+
+
+def answer_the_same_elsewhere(models: dict[tuple[str, ...], Network | Graph], tmp_path: Path) -> None:
+    """Every model, saved and loaded in one new process that imports no technique of ours."""
     data = tiny.pictures()
     rows = np.asarray(data.split("val").inputs["images"][:])
     np.save(tmp_path / "rows.npy", rows)
     expected: dict[str, list[Any]] = {}
-    for chain in chains():
-        model = start(chain[0])
-        for name in chain:
-            model = applied(name, as_taken(name, model, data))
-        assert model is not None
+    for chain, model in models.items():
         name = "chain_" + "_then_".join(chain)
         proto = model.proto if isinstance(model, Graph) else export(model, data)
         expected[name] = [session(proto).run(["logits"], {"images": rows})[0]]

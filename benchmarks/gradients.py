@@ -91,7 +91,7 @@ def main() -> None:
         on_loopback = (loopback() - before) / steps / PROCESSES
         facts = json.loads((asked.folder / "artifacts" / method / "card.json").read_text(encoding="utf-8"))["facts"]
         sent, whole = facts["sent_bytes_a_step"], facts["sent_bytes_a_step_float32"]
-        columns = [f"{sent / 1e6:.3f}", f"1/{whole / sent:.3g}", f"{on_loopback / 1e6:.3f}"]
+        columns = [f"{sent / 1e6:.3f}", "1" if sent == whole else f"1/{whole / sent:.2g}", f"{on_loopback / 1e6:.3f}"]
         print(f"| {method} | {' | '.join(columns)} | {100 * facts['val_accuracy']:.1f} |", flush=True)
 
 

@@ -16,6 +16,8 @@ from tasks.core.graph import has_branches, weight_name
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 PRODUCTS = ("Gemm", "MatMul")
 OPS = {"static": WEIGHTED, "dynamic": PRODUCTS, "weight_only": PRODUCTS, "fp16": WEIGHTED, "bf16": WEIGHTED}
+QUANTIZED = ("DequantizeLinear", "MatMulNBits", "MatMulInteger")
+"""What stands in a graph that is on fewer bits: one of static INT8, of weight_only, of dynamic INT8."""
 MUCH = 0.5
 """The share of the weights in float above which a row of fewer bits warns."""
 
@@ -34,6 +36,11 @@ def check(folded: onnx.ModelProto, scheme: str) -> None:
     constants = {t.name for t in folded.graph.initializer}
     ops = OPS[scheme]
     if not any(n.op_type in ops and n.input[1] in constants for n in folded.graph.node):
+        if any(n.op_type in QUANTIZED for n in folded.graph.node):
+            raise TechniqueError(
+                f"quantize: the graph is quantized already, and has no node left for {scheme}; quantize the row that "
+                "it comes from, beside it"
+            )
         other = "; try scheme: static" if ops == PRODUCTS else ""
         raise TechniqueError(f"quantize: {scheme} needs a node of {list(ops)} with constant weights{other}")
 

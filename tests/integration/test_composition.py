@@ -69,6 +69,8 @@ def no_end(before: str, end: str) -> str | None:
         ("load", "act"): "has no stage of 2 residual units",
         ("ensemble", "act"): "only a chain of layers",
         ("ensemble", "early_exit"): "only a chain of layers",
+        ("qat", "quantize"): "is quantized already",
+        ("quantize", "quantize"): "is quantized already",
     }.get((before, end))
 
 

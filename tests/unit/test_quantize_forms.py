@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from tasks.core.blockwise import packed_bytes
+from tasks.core.contract import Graph
 from tasks.core.errors import TechniqueError
 from tasks.evidence.graph_cost import graph_cost
 from tasks.evidence.session import open_session, predict
@@ -93,6 +94,17 @@ def test_a_scaled_gemm_and_convolutions_have_no_weight_only_form() -> None:
     parent.proto.graph.node[0].attribute.append(helper.make_attribute("alpha", 0.5))
     left = made(parent, scheme="weight_only").facts["nodes_left_float"]
     assert left == {"body.0": "MatMulNBits has no form of a Gemm with alpha, beta or transA"}
+
+
+@pytest.mark.parametrize("form", ["per_tensor", "dynamic_per_tensor", "int8"])
+@pytest.mark.parametrize("again", ["static", "dynamic", "weight_only"])
+def test_what_is_quantized_already_says_so(form: str, again: str) -> None:
+    """A graph of matrix products alone, all of them taken the first time."""
+    data = data_for(mlp())
+    model = quantize.apply(mlp(), data, quantize.Params(**FORMS[form])).model
+    assert isinstance(model, Graph)
+    with pytest.raises(TechniqueError, match=f"is quantized already, and has no node left for {again}"):
+        quantize.apply(model, data, quantize.Params(scheme=again))
 
 
 def test_one_scale_a_tensor() -> None:

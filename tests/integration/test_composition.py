@@ -38,7 +38,12 @@ FORMS = {
 # `load` takes another network's weights in place of its parent's; `subnet` goes with `slim`, see `refused`.
 TRAINABLE = [name for name, forms in FORMS.items() if forms == ("torch", "torch") and name != "load"]
 ENDS = [name for name, (takes, gives) in FORMS.items() if gives == "onnx" and takes != "data"]
-ONNX_FIRST = [name for name, (_, gives) in FORMS.items() if gives == "onnx"]  # only `quantize` can follow
+# What `quantize` alone can follow; where there is a LAST, the plan lets nothing follow.
+ONNX_FIRST = [
+    name
+    for name, (_, gives) in FORMS.items()
+    if gives == "onnx" and not hasattr(import_module(f"tasks.techniques.{name}"), "LAST")
+]
 RESHAPED = ("ensemble", "factorize", "ode_blocks", "prune", "slim", "subnet")
 
 
@@ -62,11 +67,10 @@ def refused(before: str, after: str) -> str | None:
 
 def no_end(before: str, end: str) -> str | None:
     """Why an end must refuse the result of a technique, or None: it takes it."""
-    if hasattr(import_module(f"tasks.techniques.{before}"), "LAST"):
-        return "has branches"
     return {
         ("distill", "act"): "has no stage of 2 residual units",
         ("load", "act"): "has no stage of 2 residual units",
+        ("scale", "act"): "has no stage of 2 residual units",  # half the depth, one unit a stage
         ("ensemble", "act"): "only a chain of layers",
         ("ensemble", "early_exit"): "only a chain of layers",
         ("qat", "quantize"): "is quantized already",

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -45,9 +45,9 @@ def lay_out(folder: Path) -> None:
     (folder / "data").mkdir(parents=True, exist_ok=True)
     (folder / "params").mkdir(exist_ok=True)
     whole = public.load(name="fashion_mnist")
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, most in (("train", TRAIN + VAL), ("test", TEST)):
-        split = whole.split(name)  # type: ignore[arg-type]
+        split = whole.split(name)
         (pictures,) = split.inputs.values()
         arrays |= {f"x_{name}": pictures[:most], f"y_{name}": split.labels[:most]}
     np.savez(folder / "data/cut.npz", class_names=np.array(whole.classes), **arrays)

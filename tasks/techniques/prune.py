@@ -11,7 +11,7 @@ is won back by imitating the parent (`recover`), after every round. The parent i
 clock decides: such a row differs from machine to machine, and from run to run.
 Costs `rounds` times the epochs of `recover`, each step with a pass of the parent. Half of the channels gave 0.28 to
 0.31 of the latency and a quarter of the bytes in the zoo (benchmarks/RESULTS.md), for 0.34 points on Fashion-MNIST (4
-epochs) and 2.40 on CIFAR-10 (6 epochs; 0.64 at width 32 with 40).
+epochs) and 2.40 on CIFAR-10 (6 epochs; 0.64 at width 32 with 40). `latency_ratio: 0.5` gave 0.49 to 0.51, for 0.35.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ weights to float32 when it loads the file; the fact `layers_computed_in` tells w
 `weights_left_float` is the share of the weights that kept their 32 bits; above one half the row warns.
 Costs no training: passes over data.calibration (static), and for `keep_float` a score on `val` for each layer and each
 set of layers that is tried. Static INT8 took 0.39 to 0.44 of the latency and 3.8 times fewer bytes in the zoo
-(benchmarks/RESULTS.md), for -0.05 and 0.11 points.
+(benchmarks/RESULTS.md), for -0.05 and 0.11 points; of a MiniLM dynamic INT8 0.49 to 0.52, fp16 and bf16 1.0 to 1.1,
+weight_only on 8 and 4 bits 1.0 to 1.2, all without a loss that could be told.
 """
 
 from __future__ import annotations

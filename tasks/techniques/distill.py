@@ -10,7 +10,7 @@ Changes the architecture (to `student`); the parent is only read.
 Costs a whole training of the student, each step with a pass of the parent (of every member of an `ensemble`), and both
 in memory. What it answers with is the student alone: at half the width 0.28 to 0.31 of the latency and a quarter of the
 bytes in the zoo (benchmarks/RESULTS.md), for 0.53 points on Fashion-MNIST (5 epochs) and 3.06 on CIFAR-10 (10).
-Half of MiniLM's layers: 0.44 to 0.49 of the latency, no loss that could be told, with DistilBERT's third loss or without.
+Half of MiniLM's layers: 0.44 to 0.49 of the latency, no loss to be told, with DistilBERT's third loss or without.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ AT_MOST: Final = {
     "trials": 4,
     "calibration_rows": 16,
     "lr": 0.01,  # a step size meant to climb for a thousand steps would throw a network off in two
+    "sparsity": 0.5,  # of first weights, whose sizes tell layers apart by their width alone, more would empty one
 }
 LET_THROUGH: Final = {"accuracy_drop": 0.99, "accuracy_budget": 0.99}
 TRAININGS: Final = ("rounds", "controls")  # beside `epochs`, each is one more training of as many epochs

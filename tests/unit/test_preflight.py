@@ -70,6 +70,11 @@ def test_passes_count_the_recovery_and_every_round() -> None:
     assert found == {"taylor_half": 2 * 3, "sparse90": 15, "ticket90": 6 * (1 + 3 + 1), "committee": 2 * 10}
 
 
+def test_first_weights_are_not_made_so_sparse_that_a_wide_layer_is_empty() -> None:
+    cifar10 = load_plan(ROOT / "params/examples/cifar10/plan.yaml").variants
+    assert {shortened(cifar10[name].params).sparsity for name in ("sparse90", "ticket90")} == {0.5}
+
+
 def test_a_handful_has_rows_of_every_class() -> None:
     labels = np.repeat(np.arange(3), [500, 40, 2])
     few = handful.cut(Split({"x": np.arange(542)}, labels), ("a", "b", "c"), seed=0, rows=64)

@@ -13,8 +13,8 @@ into one block each, whose dynamics start from the first unit; all is then train
 parent is only read.
 Costs `epochs` of training through every evaluation of every block, each step with a pass of the parent. In the zoo
 (benchmarks/RESULTS.md), where a stage has one unit and nothing is shared, four evaluations in its place took 2.2 to 2.5
-times the latency and a hundredth more bytes, for -0.01 points on Fashion-MNIST and 0.03 on CIFAR-10. Where a stage has
-three (ResNet of depth 20), 1.6 times fewer bytes in the same time, for 0.45 points.
+times the latency and a hundredth more bytes, for -0.01 points on Fashion-MNIST and 0.03 on CIFAR-10. Where two or
+three units become one (ResNet of depth 20), 1.6 times fewer bytes in the same time, for 0.45 points.
 """
 
 from __future__ import annotations
